@@ -1,0 +1,190 @@
+//! Authenticated encryption of one frame, in place, under a key that is set up once.
+//!
+//! Everything above this module sees [`FrameCipher`]. Below it is one engine a target: `ring` natively (assembly),
+//! RustCrypto's `aes-gcm` on wasm32, where `ring` does not run. The unit tests compile both and compare them.
+//! AES-CTR with HMAC (RFC 9605 section 4.5.1) has a single implementation, since no room uses it by default.
+
+mod ctr_hmac;
+#[cfg(not(target_arch = "wasm32"))]
+mod ring;
+#[cfg(any(target_arch = "wasm32", test))]
+mod rust_crypto;
+
+use self::ctr_hmac::CtrHmacKey;
+#[cfg(not(target_arch = "wasm32"))]
+use self::ring::GcmKey;
+#[cfg(target_arch = "wasm32")]
+use self::rust_crypto::GcmKey;
+
+/// Bytes of a nonce, the same for every suite (RFC 9605 table 2, column Nn).
+pub(crate) const NONCE_LEN: usize = 12;
+
+/// Bytes of the longest tag of any suite.
+pub(crate) const MAX_TAG_LEN: usize = 16;
+
+/// AES key sizes that the engines take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AesSize {
+    Aes128,
+    Aes256,
+}
+
+impl AesSize {
+    pub(crate) const fn key_len(self) -> usize {
+        match self {
+            AesSize::Aes128 => 16,
+            AesSize::Aes256 => 32,
+        }
+    }
+}
+
+/// Which construction, with the sizes it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    /// AES-GCM, 16-byte tag.
+    Gcm(AesSize),
+    /// AES-CTR, then HMAC over lengths, nonce, associated data and ciphertext, cut to `tag_len`.
+    CtrHmac { aes: AesSize, tag_len: usize },
+}
+
+/// The tag did not verify, or the input is longer than the algorithm takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AeadFailure;
+
+/// A key that is ready to use: round keys, hash tables and MAC states are computed once.
+///
+/// Two variants of very different size live here on purpose without a box: a receiver looks a key up per frame and
+/// one pointer less is worth more than the bytes.
+pub(crate) enum FrameCipher {
+    Gcm(GcmKey),
+    CtrHmac(CtrHmacKey),
+}
+
+impl FrameCipher {
+    /// `key` must have the length that the suite's table says; anything else is a bug of the caller's and yields
+    /// [`AeadFailure`] rather than a panic.
+    pub(crate) fn new(algorithm: Algorithm, key: &[u8]) -> Result<Self, AeadFailure> {
+        Ok(match algorithm {
+            Algorithm::Gcm(aes) => FrameCipher::Gcm(GcmKey::new(aes, key)?),
+            Algorithm::CtrHmac { aes, tag_len } => FrameCipher::CtrHmac(CtrHmacKey::new(aes, tag_len, key)?),
+        })
+    }
+
+    /// Encrypts `text` in place and writes the tag into `tag`, whose length must be the suite's.
+    pub(crate) fn seal(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        aad: &[u8],
+        text: &mut [u8],
+        tag: &mut [u8],
+    ) -> Result<(), AeadFailure> {
+        match self {
+            FrameCipher::Gcm(key) => {
+                let computed = key.seal(nonce, aad, text)?;
+                let slot: &mut [u8; 16] = tag.try_into().map_err(|_| AeadFailure)?;
+                *slot = computed;
+                Ok(())
+            }
+            FrameCipher::CtrHmac(key) => key.seal(nonce, aad, text, tag),
+        }
+    }
+
+    /// Decrypts `text` in place. On failure `text` holds nothing that may be used.
+    pub(crate) fn open(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        aad: &[u8],
+        text: &mut [u8],
+        tag: &[u8],
+    ) -> Result<(), AeadFailure> {
+        match self {
+            FrameCipher::Gcm(key) => key.open(nonce, aad, text, tag.try_into().map_err(|_| AeadFailure)?),
+            FrameCipher::CtrHmac(key) => key.open(nonce, aad, text, tag),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A deterministic stream of bytes, so that a failure names its case.
+    fn bytes(seed: u64, len: usize) -> Vec<u8> {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        (0..len)
+            .map(|_| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                (state >> 32) as u8
+            })
+            .collect()
+    }
+
+    #[test]
+    fn sfrm_11_both_gcm_engines_agree_on_every_size_up_to_three_hundred_bytes() {
+        for aes in [AesSize::Aes128, AesSize::Aes256] {
+            let key = bytes(7, aes.key_len());
+            let native = GcmKey::new(aes, &key).unwrap();
+            let portable = rust_crypto::GcmKey::new(aes, &key).unwrap();
+            for len in (0..300).chain([1_200, 10_000, 50_001]) {
+                let nonce: [u8; NONCE_LEN] = bytes(len as u64, NONCE_LEN).try_into().unwrap();
+                let aad = bytes(99, len % 40);
+                let text = bytes(3, len);
+                let (mut a, mut b) = (text.clone(), text.clone());
+                let tag_a = native.seal(&nonce, &aad, &mut a).unwrap();
+                let tag_b = portable.seal(&nonce, &aad, &mut b).unwrap();
+                assert_eq!((&a, tag_a), (&b, tag_b), "{aes:?}, {len} bytes");
+                // Crosswise: each opens what the other sealed.
+                native.open(&nonce, &aad, &mut b, &tag_b).unwrap();
+                portable.open(&nonce, &aad, &mut a, &tag_a).unwrap();
+                assert_eq!((&a, &b), (&text, &text));
+            }
+        }
+    }
+
+    #[test]
+    fn both_gcm_engines_refuse_the_same_changes() {
+        let key = bytes(1, 16);
+        let native = GcmKey::new(AesSize::Aes128, &key).unwrap();
+        let portable = rust_crypto::GcmKey::new(AesSize::Aes128, &key).unwrap();
+        let nonce = [5; NONCE_LEN];
+        let mut text = bytes(2, 33);
+        let tag = native.seal(&nonce, b"aad", &mut text).unwrap();
+        for bit in 0..(33 + 16) * 8 {
+            let (mut text, mut tag) = (text.clone(), tag);
+            if bit < 33 * 8 {
+                text[bit / 8] ^= 1 << (bit % 8);
+            } else {
+                tag[bit / 8 - 33] ^= 1 << (bit % 8);
+            }
+            assert_eq!(native.open(&nonce, b"aad", &mut text.clone(), &tag), Err(AeadFailure));
+            assert_eq!(portable.open(&nonce, b"aad", &mut text, &tag), Err(AeadFailure));
+        }
+        assert_eq!(portable.open(&nonce, b"aae", &mut text.clone(), &tag), Err(AeadFailure));
+        assert_eq!(native.open(&nonce, b"aae", &mut text, &tag), Err(AeadFailure));
+    }
+
+    #[test]
+    fn a_key_of_the_wrong_length_is_refused() {
+        for len in [0, 15, 17, 31, 33, 47, 49, 95, 97] {
+            for algorithm in [
+                Algorithm::Gcm(AesSize::Aes128),
+                Algorithm::Gcm(AesSize::Aes256),
+                Algorithm::CtrHmac {
+                    aes: AesSize::Aes128,
+                    tag_len: 10,
+                },
+                Algorithm::CtrHmac {
+                    aes: AesSize::Aes256,
+                    tag_len: 10,
+                },
+            ] {
+                assert!(FrameCipher::new(algorithm, &vec![0; len]).is_err());
+            }
+            if len != 32 {
+                assert!(rust_crypto::GcmKey::new(AesSize::Aes256, &vec![0; len]).is_err());
+            }
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! In the call: holds the group, follows its commits, makes some of them, and says what it hears.
+
+mod application;
+mod commit;
+mod epoch;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use openmls::prelude::{MlsGroup, MlsGroupJoinConfig, PURE_PLAINTEXT_WIRE_FORMAT_POLICY, SenderRatchetConfiguration};
+
+use super::State;
+use super::admission::{AwaitingAdmission, Joined};
+use super::certificate::Identity;
+use super::context::Context;
+use super::heartbeat::Heartbeats;
+use super::output::{Output, Phase, RosterView};
+use super::timing;
+use crate::group::Refusal;
+use crate::group::check::Pending;
+use crate::group::policy::CheckedContext;
+use crate::group::provider::Provider;
+use crate::identity::Roster;
+use crate::time::UnixMillis;
+use crate::wire::Bytes;
+use crate::wire::delivery::{EndReason, GroupEpoch, ServerMessage};
+use commit::Flight;
+
+/// Application messages are padded to a multiple of this, so that their sizes say little.
+pub(super) const PADDING: usize = 256;
+/// Messages of the epoch before are still read; its keys are wiped with the media's, after [`PAST_KEYS_LIVE`].
+pub(super) const PAST_EPOCHS: usize = 1;
+const PAST_KEYS_LIVE: Duration = Duration::from_secs(10);
+/// HEAL-2: a sender waits at most this long for the others' acknowledgements.
+const SWITCH_AFTER: Duration = Duration::from_secs(1);
+const CERTIFICATE_STAGGER: Duration = Duration::from_secs(1);
+
+/// The delivery service keeps the order, so little is out of it; what a resuming client missed is skipped.
+pub(super) fn sender_ratchet() -> SenderRatchetConfiguration {
+    SenderRatchetConfiguration::new(16, 1000)
+}
+
+pub(super) fn join_config() -> MlsGroupJoinConfig {
+    MlsGroupJoinConfig::builder()
+        .wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY)
+        .padding_size(PADDING)
+        .max_past_epochs(PAST_EPOCHS)
+        .sender_ratchet_configuration(sender_ratchet())
+        .use_ratchet_tree_extension(false)
+        .build()
+}
+
+/// A group that was made or joined, and checked.
+pub(super) struct Admission {
+    pub(super) provider: Provider,
+    pub(super) identity: Identity,
+    pub(super) group: MlsGroup,
+    pub(super) context: CheckedContext,
+    pub(super) roster: Roster,
+    pub(super) presence: Option<(GroupEpoch, Vec<u32>)>,
+}
+
+pub(super) struct Member {
+    provider: Provider,
+    identity: Identity,
+    group: MlsGroup,
+    context: CheckedContext,
+    roster: Roster,
+    pending: Pending,
+    pending_since: UnixMillis,
+    /// Leaves whose connection is up, by the service's word. Decides who commits and whom to wait for, nothing else.
+    live: Option<BTreeSet<u32>>,
+    /// Leaves that hold this epoch's keys, by the service's word.
+    acks: BTreeSet<u32>,
+    newcomers: BTreeSet<u32>,
+    /// Own commit that the service has not answered.
+    flight: Option<Flight>,
+    entered: UnixMillis,
+    own_leaf_since: UnixMillis,
+    /// When to seal with this epoch at the latest; none once that is done.
+    switch_by: Option<UnixMillis>,
+    key_frame: bool,
+    wipe_past_at: Option<UnixMillis>,
+    /// Application messages of the next epoch, which came before its commit.
+    early: VecDeque<Bytes>,
+    /// Chat that waits for the end of a commit or of an outage.
+    outbox: VecDeque<String>,
+    beats: Heartbeats,
+    fresh: bool,
+}
+
+impl Member {
+    /// The first epoch of this client in a group.
+    pub(super) fn enter(admission: Admission, cx: &mut Context) -> State {
+        let Admission {
+            provider,
+            identity,
+            group,
+            context,
+            roster,
+            presence,
+        } = admission;
+        let mut member = Box::new(Self {
+            provider,
+            identity,
+            group,
+            context,
+            roster,
+            pending: Pending::default(),
+            pending_since: cx.now,
+            live: None,
+            acks: BTreeSet::new(),
+            newcomers: BTreeSet::new(),
+            flight: None,
+            entered: cx.now,
+            own_leaf_since: cx.now,
+            switch_by: None,
+            key_frame: true,
+            wipe_past_at: None,
+            early: VecDeque::new(),
+            outbox: VecDeque::new(),
+            beats: Heartbeats::default(),
+            fresh: true,
+        });
+        if let Some((at, live)) = presence
+            && at.group_id == member.at().group_id
+        {
+            member.live = Some(live.into_iter().collect());
+        }
+        member.announce(cx);
+        State::Member(member)
+    }
+
+    /// The connection is back; what was missed follows.
+    pub(super) fn resumed(mut self: Box<Self>, cx: &mut Context) -> State {
+        self.beats.forgive(cx.now);
+        cx.status(Phase::InCall, &self.words());
+        self.resend(cx);
+        State::Member(self)
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.group.epoch().as_u64()
+    }
+
+    pub(super) fn at(&self) -> GroupEpoch {
+        GroupEpoch {
+            group_id: self.group.group_id().as_slice().into(),
+            epoch: self.epoch(),
+        }
+    }
+
+    pub(super) fn on_message(mut self: Box<Self>, message: ServerMessage, cx: &mut Context) -> State {
+        match message {
+            ServerMessage::Proposals {
+                at,
+                proposals,
+                receipts,
+            } => self.on_proposals(&at, &proposals, &receipts, cx),
+            ServerMessage::Commit {
+                at,
+                commit,
+                receipt,
+                roster_salt,
+            } => self.on_commit(&at, &commit, &receipt, &roster_salt, cx),
+            ServerMessage::CommitRefused { at, reason, detail } => self.on_commit_refused(&at, reason, &detail, cx),
+            ServerMessage::Ack { at, leaf } => {
+                if at == self.at() && self.roster.contains(leaf) {
+                    self.acks.insert(leaf);
+                }
+                State::Member(self)
+            }
+            ServerMessage::Presence { at, live } => {
+                if at.group_id == self.at().group_id {
+                    self.live = Some(live.into_iter().collect());
+                    cx.emit(Output::Roster(self.view(cx)));
+                }
+                State::Member(self)
+            }
+            ServerMessage::Application { at, message } => self.on_application(&at, &message, cx),
+            ServerMessage::Joined {
+                at,
+                welcome,
+                ratchet_tree,
+                receipts,
+            } => {
+                let joined = Joined {
+                    at: &at,
+                    welcome: &welcome,
+                    tree: &ratchet_tree,
+                    receipts: &receipts,
+                };
+                if joined.is_for(&self.provider) {
+                    let Self { identity, provider, .. } = *self;
+                    return AwaitingAdmission::follow(identity, provider, &joined, cx);
+                }
+                cx.warn("The server sent a Welcome that is not for this device; it was ignored.");
+                State::Member(self)
+            }
+            ServerMessage::Ended { group_id, reason } if group_id == self.at().group_id => self.on_ended(reason, cx),
+            other => {
+                cx.unexpected(&other);
+                State::Member(self)
+            }
+        }
+    }
+
+    /// Everything that is due.
+    pub(super) fn on_time(mut self: Box<Self>, cx: &mut Context) -> State {
+        self.switch_if_ready(cx);
+        if self.wipe_past_at.is_some_and(|at| cx.now >= at) {
+            self.wipe_past_at = None;
+            self.wipe_past_keys(cx);
+        }
+        if cx.now >= self.renew_at() {
+            let at = self.at();
+            return self.join_again(Some(at), cx);
+        }
+        self.commit_if_due(cx);
+        self.beat_if_due(cx);
+        State::Member(self)
+    }
+
+    pub(super) fn wake(&self, cx: &Context) -> UnixMillis {
+        [
+            self.switch_by,
+            self.wipe_past_at,
+            self.commit_at(),
+            self.beats.next(),
+            Some(self.renew_at()),
+            self.flight.as_ref().map(Flight::resend_at),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or(cx.now + SWITCH_AFTER)
+    }
+
+    fn on_ended(self: Box<Self>, reason: EndReason, cx: &mut Context) -> State {
+        match reason {
+            EndReason::Closed => cx.end("The room was closed."),
+            EndReason::Removed if !cx.was_away() => cx.end("You were removed from the call."),
+            // The group went on, or ended, without us: a new one, or a new place in it, is to be had.
+            EndReason::Removed | EndReason::Abandoned => self.join_again(None, cx),
+        }
+    }
+
+    /// After a refusal: give this group up and ask for a new leaf in its place (PF-18).
+    fn rejoin(self: Box<Self>, refusal: &Refusal, cx: &mut Context) -> State {
+        let at = self.at();
+        if cx.refuse(Some(at.clone()), refusal) {
+            self.join_again(Some(at), cx)
+        } else {
+            cx.end("The call cannot go on safely.")
+        }
+    }
+
+    fn join_again(self: Box<Self>, replaces: Option<GroupEpoch>, cx: &mut Context) -> State {
+        cx.status(Phase::Rejoining, "Joining again …");
+        AwaitingAdmission::ask(self.identity, replaces, cx)
+    }
+
+    fn own_leaf(&self) -> u32 {
+        self.group.own_leaf_index().u32()
+    }
+
+    fn is_live(&self, leaf: u32) -> bool {
+        self.live.as_ref().is_none_or(|live| live.contains(&leaf))
+    }
+
+    /// PF-15: the person compared a code.
+    pub(super) fn compared(&self, leaf: u32, cx: &mut Context) {
+        match self.roster.get(leaf) {
+            Some(member) => {
+                cx.comparisons.add(member);
+                cx.emit(Output::Roster(self.view(cx)));
+            }
+            None => cx.warn("Whoever was to be compared has left the call."),
+        }
+    }
+
+    fn view(&self, cx: &Context) -> RosterView {
+        RosterView::new(self.epoch(), &self.roster, self.own_leaf(), &cx.comparisons, |leaf| {
+            self.is_live(leaf)
+        })
+    }
+
+    /// IDEN-3: before its certificate runs out, a member takes a new one and a new leaf; not all at the same moment.
+    fn renew_at(&self) -> UnixMillis {
+        self.identity.renew_at() + CERTIFICATE_STAGGER * self.own_leaf().min(300)
+    }
+
+    fn words(&self) -> String {
+        match self.roster.len() {
+            1 => "You are alone in the call. Whoever joins is checked before anything is sent to them.".to_owned(),
+            n => format!("End-to-end encrypted among {n} people, each with a certificate from your organisation."),
+        }
+    }
+
+    /// The place of this client among those who may commit; none while it is being removed itself.
+    fn place(&self) -> Option<u32> {
+        timing::place(self.own_leaf(), &self.roster, self.live.as_ref(), &self.pending)
+    }
+}
+
+impl std::fmt::Debug for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Member")
+            .field("epoch", &self.epoch())
+            .field("leaf", &self.own_leaf())
+            .field("members", &self.roster.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,23 @@
+//! The MLS group of a room (RFC 9420): the room's policy, the checks that every member, the key server and the
+//! auditor share, and the client's engine.
+//!
+//! ```text
+//! engine (a client)      public (key server, auditor)
+//!        \                  /
+//!         check: proposals, commits, trees  ->  policy: what a room is
+//! ```
+
+pub mod check;
+pub mod engine;
+mod key_package;
+pub mod policy;
+mod provider;
+pub mod public;
+mod refusal;
+mod signature;
+
+pub use engine::Engine;
+pub use key_package::{CheckedKeyPackage, MAX_KEY_PACKAGE_LIFETIME_SECS};
+pub use policy::{Profile, RoomPolicy};
+pub use public::PublicRoom;
+pub use refusal::Refusal;

@@ -1,0 +1,141 @@
+//! The one object that a client holds.
+
+use thiserror::Error;
+
+use super::epoch::{EpochError, MediaEpoch};
+use super::receiver::{Outcome, Receiver, Released};
+use super::sender::{SealError, SealInfo, Sender, SwitchError};
+use super::stats::Stats;
+use super::stream::{MediaKind, StreamKind};
+use crate::sframe::{BaseKey, CipherSuite, KidLayout};
+use crate::shell::{Codec, FrameType};
+use crate::time::UnixMillis;
+
+/// Every key of a call's media, sending and receiving. See the [module](super) for how it is used.
+#[derive(Debug)]
+pub struct MediaKeys {
+    suite: CipherSuite,
+    sender: Sender,
+    receiver: Receiver,
+    stats: Stats,
+}
+
+/// SFRM-9: a suite whose tag is under 80 bits. The policy's fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{0:?} has a tag under 80 bits, which no room may use")]
+pub struct ShortTag(pub CipherSuite);
+
+impl MediaKeys {
+    /// No epoch yet: sealing is an error, and what comes in waits.
+    pub fn new(suite: CipherSuite) -> Result<Self, ShortTag> {
+        if !suite.allowed_in_a_room() {
+            return Err(ShortTag(suite));
+        }
+        Ok(MediaKeys {
+            suite,
+            sender: Sender::default(),
+            receiver: Receiver::default(),
+            stats: Stats::default(),
+        })
+    }
+
+    pub fn suite(&self) -> CipherSuite {
+        self.suite
+    }
+
+    /// Makes an epoch's frames openable, retires its predecessor ten seconds from `now`, and opens the frames that
+    /// waited for it; fetch those by [`take_released`](Self::take_released).
+    pub fn install_epoch(&mut self, epoch: MediaEpoch, now: UnixMillis) -> Result<(), EpochError> {
+        epoch.check(self.suite.key_len())?;
+        if let Some(newest) = self.receiver.newest_epoch().filter(|newest| *newest >= epoch.epoch) {
+            return Err(EpochError::NotNewer {
+                epoch: epoch.epoch,
+                newest,
+            });
+        }
+        let keys = EpochKeys {
+            epoch: epoch.epoch,
+            base_key: BaseKey::new(self.suite, epoch.base_key.expose()),
+            layout: KidLayout::for_leaf_count(epoch.leaf_count),
+            own_leaf: epoch.own_leaf,
+        };
+        self.sender.offer(keys.clone(), now);
+        self.receiver.install(keys, epoch.members, now, &mut self.stats);
+        Ok(())
+    }
+
+    /// From now on seals under `epoch`, which must be installed and not older than the present one. Saying it twice
+    /// changes nothing, and no counter starts again.
+    pub fn switch_sender(&mut self, epoch: u64) -> Result<(), SwitchError> {
+        self.sender.switch(epoch)
+    }
+
+    /// The epoch that [`seal`](Self::seal) uses.
+    pub fn sending_epoch(&self) -> Option<u64> {
+        self.sender.epoch()
+    }
+
+    /// The newest epoch whose frames can be opened.
+    pub fn newest_epoch(&self) -> Option<u64> {
+        self.receiver.newest_epoch()
+    }
+
+    /// Replaces the encoder's frame by the sealed one, shell included.
+    pub fn seal(
+        &mut self,
+        stream: StreamKind,
+        codec: Codec,
+        frame_type: FrameType,
+        frame: &mut Vec<u8>,
+        now: UnixMillis,
+    ) -> Result<SealInfo, SealError> {
+        let sealed = self.sender.seal(stream, codec, frame_type, frame, now);
+        match &sealed {
+            Ok(_) => self.stats.sealed += 1,
+            Err(_) => self.stats.refused_to_seal += 1,
+        }
+        sealed
+    }
+
+    /// Replaces a received frame by what the encoder made, or empties it.
+    ///
+    /// `kind` is what the receiving track plays. For [`Outcome::Early`] the frame is kept inside; it comes back with
+    /// its ticket from [`take_released`](Self::take_released).
+    pub fn open(&mut self, kind: MediaKind, frame: &mut Vec<u8>, now: UnixMillis) -> Outcome {
+        self.receiver.open(kind, frame, now, &mut self.stats)
+    }
+
+    /// The frames that waited and need wait no longer, opened or given up, in the order in which they came. To be
+    /// called after each [`install_epoch`](Self::install_epoch) and [`tick`](Self::tick).
+    pub fn take_released(&mut self) -> Vec<Released> {
+        self.receiver.take_released()
+    }
+
+    /// Lets what is due happen where no frame comes in: old keys are wiped and frames that waited too long given up.
+    pub fn tick(&mut self, now: UnixMillis) {
+        self.receiver.expire(now, &mut self.stats);
+    }
+
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// How many receive keys are held, for tests and for the page's diagnosis.
+    pub fn keys_held(&self) -> usize {
+        self.receiver.keys_held()
+    }
+
+    /// How many frames wait for their epoch, and their bytes.
+    pub fn waiting(&self) -> (usize, usize) {
+        self.receiver.waiting()
+    }
+}
+
+/// What sender and receiver both need of an epoch.
+#[derive(Debug, Clone)]
+pub(super) struct EpochKeys {
+    pub(super) epoch: u64,
+    pub(super) base_key: BaseKey,
+    pub(super) layout: KidLayout,
+    pub(super) own_leaf: u32,
+}

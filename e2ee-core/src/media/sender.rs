@@ -1,0 +1,260 @@
+//! The sending side: one epoch at a time, one key and one counter a stream.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use thiserror::Error;
+use zeroize::Zeroize;
+
+use super::keys::EpochKeys;
+use super::stream::{StreamKind, metadata};
+use crate::sframe::FrameKey;
+use crate::sframe::mls::{KidFields, epoch_bits};
+use crate::shell::{Codec, FrameType, Shell};
+use crate::time::UnixMillis;
+
+/// EPOC-5: how long a sender may go on with an epoch when a newer one has come.
+const SWITCH_WITHIN: Duration = Duration::from_secs(1);
+
+/// Epochs that may wait to be switched to; more than there are receive keys for would be of no use.
+const MAX_PENDING: usize = 3;
+
+/// Where a sealed frame stands in its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SealInfo {
+    pub epoch: u64,
+    pub key_id: u64,
+    pub counter: u64,
+}
+
+/// A frame must not be sent. All are local: the client's own order of calls, or a stream that is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// EPOC-4: no epoch was ever switched to.
+    #[error("there is no epoch to send in")]
+    NoEpoch,
+    /// A video codec on an audio stream or the other way round.
+    #[error("{codec:?} does not belong on a {stream:?} stream")]
+    WrongCodec { stream: StreamKind, codec: Codec },
+    /// EPOC-6: every counter of this key has been used.
+    #[error("the counter of this stream is used up until the next epoch")]
+    CounterExhausted,
+    /// The cipher takes no frame of this length.
+    #[error("the frame is too long")]
+    TooLong,
+}
+
+/// An epoch cannot be switched to. The client's fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SwitchError {
+    /// EPOC-1: it was not installed, or the sender has gone past it.
+    #[error("epoch {epoch} is not among those that can be switched to from {sending:?}")]
+    NotInstalled { epoch: u64, sending: Option<u64> },
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Sender {
+    current: Option<SendingEpoch>,
+    /// The installed epochs after the current one, ascending, and since when the sender is overdue for each.
+    pending: VecDeque<(EpochKeys, UnixMillis)>,
+}
+
+#[derive(Debug)]
+struct SendingEpoch {
+    keys: EpochKeys,
+    /// By [`StreamKind`]; derived when first used.
+    streams: [Option<SendingStream>; StreamKind::ALL.len()],
+}
+
+/// A key and its counter are one object, so that no counter can be used with two keys or a key with two counters.
+/// Simulcast layers of a stream share it.
+#[derive(Debug)]
+struct SendingStream {
+    key: FrameKey,
+    /// `None` when the last counter has been used.
+    next_counter: Option<u64>,
+}
+
+impl Sender {
+    pub(super) fn epoch(&self) -> Option<u64> {
+        self.current.as_ref().map(|current| current.keys.epoch)
+    }
+
+    pub(super) fn offer(&mut self, keys: EpochKeys, now: UnixMillis) {
+        self.pending.push_back((keys, now));
+        if self.pending.len() > MAX_PENDING
+            && let Some((_, since)) = self.pending.pop_front()
+            && let Some((_, next_since)) = self.pending.front_mut()
+        {
+            // Somebody may have left with the epoch that is skipped.
+            *next_since = since;
+        }
+    }
+
+    pub(super) fn switch(&mut self, epoch: u64) -> Result<(), SwitchError> {
+        if self.epoch() == Some(epoch) {
+            return Ok(());
+        }
+        if !self.pending.iter().any(|(keys, _)| keys.epoch == epoch) {
+            return Err(SwitchError::NotInstalled {
+                epoch,
+                sending: self.epoch(),
+            });
+        }
+        while let Some((keys, _)) = self.pending.pop_front() {
+            if keys.epoch == epoch {
+                self.current = Some(SendingEpoch {
+                    keys,
+                    streams: Default::default(),
+                });
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn seal(
+        &mut self,
+        stream: StreamKind,
+        codec: Codec,
+        frame_type: FrameType,
+        frame: &mut Vec<u8>,
+        now: UnixMillis,
+    ) -> Result<SealInfo, SealError> {
+        let sealed = self.try_seal(stream, codec, frame_type, frame, now);
+        if sealed.is_err() {
+            // Fail closed: what could not be sealed is not there to be sent either.
+            frame.zeroize();
+        }
+        sealed
+    }
+
+    /// EPOC-5, C5: somebody may have left with a newer epoch, so the older one is not used for longer, however late the
+    /// caller's timer is. Not for the first epoch: before that, somebody has to say that there may be sending at all.
+    fn switch_if_overdue(&mut self, now: UnixMillis) {
+        while self.current.is_some()
+            && self
+                .pending
+                .front()
+                .is_some_and(|(_, since)| now.since(*since) > SWITCH_WITHIN)
+        {
+            self.advance();
+        }
+    }
+
+    /// Makes the next pending epoch the current one; `false` where there is none.
+    fn advance(&mut self) -> bool {
+        let Some((keys, _)) = self.pending.pop_front() else {
+            return false;
+        };
+        self.current = Some(SendingEpoch {
+            keys,
+            streams: Default::default(),
+        });
+        true
+    }
+
+    fn try_seal(
+        &mut self,
+        stream: StreamKind,
+        codec: Codec,
+        frame_type: FrameType,
+        frame: &mut Vec<u8>,
+        now: UnixMillis,
+    ) -> Result<SealInfo, SealError> {
+        self.switch_if_overdue(now);
+        let current = self.current.as_mut().ok_or(SealError::NoEpoch)?;
+        let epoch = current.keys.epoch;
+        if codec.is_audio() != (stream.media_kind() == super::MediaKind::Audio) {
+            return Err(SealError::WrongCodec { stream, codec });
+        }
+        let SendingStream { key, next_counter } =
+            current.streams[stream as usize].get_or_insert_with(|| SendingStream::new(&current.keys, stream));
+        // SFRM-1: the counter moves on before it is used, so that no error path can use it twice.
+        let counter = next_counter.ok_or(SealError::CounterExhausted)?;
+        *next_counter = counter.checked_add(1);
+
+        let shell = Shell::of(codec, frame_type);
+        let room = shell.head_len(key.overhead(counter) + frame.len());
+        key.seal(counter, &metadata(shell), frame, room)
+            .map_err(|_| SealError::TooLong)?;
+        shell.wrap(frame, room);
+        Ok(SealInfo {
+            epoch,
+            key_id: key.key_id(),
+            counter,
+        })
+    }
+}
+
+impl SendingStream {
+    fn new(keys: &EpochKeys, stream: StreamKind) -> Self {
+        let fields = KidFields {
+            context: stream.context(),
+            leaf: keys.own_leaf,
+            epoch: epoch_bits(keys.epoch),
+        };
+        let Ok(kid) = keys.layout.kid(fields) else {
+            unreachable!("a member's leaf lies in its tree, and two bits are left for the context in any tree")
+        };
+        SendingStream {
+            key: FrameKey::new(&keys.base_key.derive(kid)),
+            next_counter: Some(0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sframe::{BaseKey, CipherSuite, KidLayout};
+
+    fn sender() -> Sender {
+        let mut sender = Sender::default();
+        let keys = EpochKeys {
+            epoch: 3,
+            base_key: BaseKey::new(CipherSuite::Aes128GcmSha256_128, &[7; 16]),
+            layout: KidLayout::for_leaf_count(2),
+            own_leaf: 1,
+        };
+        sender.offer(keys, UnixMillis(0));
+        sender.switch(3).unwrap();
+        sender
+    }
+
+    #[test]
+    fn epoc_6_the_last_counter_is_used_once_and_then_the_stream_is_closed() {
+        let mut sender = sender();
+        let seal = |sender: &mut Sender| {
+            let mut frame = vec![1, 2, 3];
+            let sealed = sender.seal(
+                StreamKind::Camera,
+                Codec::Vp9,
+                FrameType::Key,
+                &mut frame,
+                UnixMillis(0),
+            );
+            (sealed.map(|info| info.counter), frame)
+        };
+        assert_eq!(seal(&mut sender).0, Ok(0));
+        sender.current.as_mut().unwrap().streams[StreamKind::Camera as usize]
+            .as_mut()
+            .unwrap()
+            .next_counter = Some(u64::MAX);
+        assert_eq!(seal(&mut sender).0, Ok(u64::MAX));
+        for _ in 0..3 {
+            assert_eq!(seal(&mut sender), (Err(SealError::CounterExhausted), vec![]));
+        }
+        // The other streams have keys and counters of their own.
+        let sealed = sender.seal(
+            StreamKind::Microphone,
+            Codec::Opus,
+            FrameType::Key,
+            &mut vec![1],
+            UnixMillis(0),
+        );
+        assert_eq!(sealed.unwrap().counter, 0);
+    }
+}

@@ -1,0 +1,199 @@
+//! Sealing and opening one frame in place (RFC 9605 sections 4.4.3 and 4.4.4).
+
+use std::fmt;
+use std::ops::Range;
+
+use thiserror::Error;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::header::{EncodedHeader, Header};
+use super::keys::DerivedKey;
+use super::suite::CipherSuite;
+use crate::aead::{AeadFailure, FrameCipher, NONCE_LEN};
+
+/// The key and the salt of one KID, ready to use.
+pub struct FrameKey {
+    suite: CipherSuite,
+    key_id: u64,
+    cipher: FrameCipher,
+    salt: Zeroizing<[u8; NONCE_LEN]>,
+}
+
+/// A frame could not be sealed: it is longer than the cipher takes (64 GiB). A local fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the frame is longer than the cipher takes")]
+pub struct SealError;
+
+/// A frame could not be opened. Always the sender's or the network's fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Fewer bytes than a tag behind the header.
+    #[error("the frame ends before its tag")]
+    Truncated,
+    /// The key is of another KID than the header names. The caller looked the wrong key up.
+    #[error("the header names another key")]
+    WrongKey,
+    /// The tag does not verify: forged, changed, or sealed under another key or other metadata.
+    #[error("the authentication tag does not verify")]
+    NotAuthentic,
+}
+
+impl FrameKey {
+    /// Sets the cipher up for `derived`.
+    pub fn new(derived: &DerivedKey) -> Self {
+        let cipher = FrameCipher::new(derived.suite.algorithm(), derived.expose_key());
+        let Ok(cipher) = cipher else {
+            unreachable!("derivation yields Nk bytes, which is what the suite's cipher takes")
+        };
+        FrameKey {
+            suite: derived.suite,
+            key_id: derived.key_id,
+            cipher,
+            salt: derived.salt.clone(),
+        }
+    }
+
+    pub fn suite(&self) -> CipherSuite {
+        self.suite
+    }
+
+    pub fn key_id(&self) -> u64 {
+        self.key_id
+    }
+
+    /// How many bytes sealing adds to a plaintext, header and tag together.
+    pub fn overhead(&self, counter: u64) -> usize {
+        Header {
+            key_id: self.key_id,
+            counter,
+        }
+        .encoded_len()
+            + self.suite.tag_len()
+    }
+
+    /// Turns the plaintext in `frame` into `room` untouched bytes, then header, ciphertext and tag.
+    ///
+    /// The room is for what the caller puts around the frame. The caller must never repeat a counter under this key:
+    /// two frames with one counter give their contents away (RFC 9605 section 9.1).
+    pub fn seal(&self, counter: u64, metadata: &[u8], frame: &mut Vec<u8>, room: usize) -> Result<(), SealError> {
+        let header = Header {
+            key_id: self.key_id,
+            counter,
+        }
+        .encode();
+        let head = room + header.as_bytes().len();
+        let (text_len, tag_len) = (frame.len(), self.suite.tag_len());
+        // One growth and one move; the frame is then encrypted where it lies.
+        frame.resize(head + text_len + tag_len, 0);
+        frame.copy_within(..text_len, head);
+        frame[room..head].copy_from_slice(header.as_bytes());
+        let (text, tag) = frame[head..].split_at_mut(text_len);
+        let aad = AssociatedData::new(&header, metadata);
+        self.cipher
+            .seal(&self.nonce(counter), aad.as_bytes(), text, tag)
+            .map_err(|AeadFailure| {
+                // Never leave a half-sealed frame where somebody could send it.
+                frame.zeroize();
+                SealError
+            })
+    }
+
+    /// Opens the SFrame bytes at `at` in `frame`, whose decoded header is `header`, and leaves the plaintext alone in
+    /// `frame`. On failure `frame` is emptied, so that nothing unauthenticated can be played by mistake.
+    pub fn open(
+        &self,
+        header: &Header,
+        metadata: &[u8],
+        frame: &mut Vec<u8>,
+        at: Range<usize>,
+    ) -> Result<(), OpenError> {
+        let outcome = self.open_in_place(header, metadata, frame, at);
+        match outcome {
+            Ok(text) => {
+                let len = text.len();
+                frame.copy_within(text, 0);
+                frame.truncate(len);
+                Ok(())
+            }
+            Err(error) => {
+                frame.clear();
+                Err(error)
+            }
+        }
+    }
+
+    fn open_in_place(
+        &self,
+        header: &Header,
+        metadata: &[u8],
+        frame: &mut [u8],
+        at: Range<usize>,
+    ) -> Result<Range<usize>, OpenError> {
+        if header.key_id != self.key_id {
+            return Err(OpenError::WrongKey);
+        }
+        let encoded = header.encode();
+        let start = at.start + encoded.as_bytes().len();
+        let end = at.end.checked_sub(self.suite.tag_len()).ok_or(OpenError::Truncated)?;
+        if start > end {
+            return Err(OpenError::Truncated);
+        }
+        let sealed = frame.get_mut(start..at.end).ok_or(OpenError::Truncated)?;
+        let (text, tag) = sealed.split_at_mut(end - start);
+        // The header is authenticated as it was decoded: decoding takes the shortest form only, so these are the
+        // bytes that stood there.
+        let aad = AssociatedData::new(&encoded, metadata);
+        self.cipher
+            .open(&self.nonce(header.counter), aad.as_bytes(), text, tag)
+            .map_err(|AeadFailure| OpenError::NotAuthentic)?;
+        Ok(start..end)
+    }
+
+    /// SFRM-6: `nonce = sframe_salt XOR CTR`, the counter at the right end.
+    pub(crate) fn nonce(&self, counter: u64) -> [u8; NONCE_LEN] {
+        let mut nonce = *self.salt;
+        for (byte, counter) in nonce[NONCE_LEN - 8..].iter_mut().zip(counter.to_be_bytes()) {
+            *byte ^= counter;
+        }
+        nonce
+    }
+}
+
+impl fmt::Debug for FrameKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameKey")
+            .field("suite", &self.suite)
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// SFRM-7: `aad = header || metadata`. On the stack for what clients use; long metadata pays for an allocation.
+enum AssociatedData {
+    Short { bytes: [u8; Self::SHORT], len: usize },
+    Long(Vec<u8>),
+}
+
+impl AssociatedData {
+    const SHORT: usize = 64;
+
+    fn new(header: &EncodedHeader, metadata: &[u8]) -> Self {
+        let header = header.as_bytes();
+        let len = header.len() + metadata.len();
+        if len > Self::SHORT {
+            return AssociatedData::Long([header, metadata].concat());
+        }
+        let mut bytes = [0; Self::SHORT];
+        bytes[..header.len()].copy_from_slice(header);
+        bytes[header.len()..len].copy_from_slice(metadata);
+        AssociatedData::Short { bytes, len }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            AssociatedData::Short { bytes, len } => &bytes[..*len],
+            AssociatedData::Long(bytes) => bytes,
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! Who commits, what happens when they do not, and how a client comes back.
+//!
+//! Requirements held here: HEAL-9.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::time::Duration;
+
+use e2ee_core::group::Profile;
+use e2ee_core::group::engine::{Input, Output};
+use e2ee_core::wire::delivery::{ClientMessage, CommitRefusal, ServerMessage};
+use support::world::World;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn both(test: impl Fn(Profile)) {
+    Profile::ALL.into_iter().for_each(test);
+}
+
+fn accepted(world: &World) -> Vec<usize> {
+    world
+        .service
+        .commits
+        .iter()
+        .filter(|(_, _, v)| v.is_ok())
+        .map(|(id, _, _)| *id)
+        .collect()
+}
+
+#[test]
+fn comm_1_the_lowest_connected_leaf_commits_and_nobody_else_does() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 3);
+        let before = world.service.commits.len();
+        world.join(3);
+        world.run(SECOND * 3);
+        assert_eq!(world.service.commits.len(), before + 1);
+        assert_eq!(accepted(&world).last(), Some(&0));
+    });
+}
+
+#[test]
+fn pf_36_when_the_designated_committer_dies_the_next_one_commits() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 4);
+        // Dead, but its connection still looks alive: it is neither removed nor skipped.
+        world.freeze(0);
+        world.join(4);
+        world.run(SECOND * 2);
+        assert_eq!(accepted(&world).last(), Some(&1));
+        for id in 1..5 {
+            assert_eq!(world.clients[&id].names().len(), 5, "client {id}");
+        }
+    });
+}
+
+#[test]
+fn pf_36_when_the_committer_and_its_deputies_die_the_last_one_commits() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 4);
+        for id in 0..3 {
+            world.freeze(id);
+        }
+        world.join(4);
+        world.run(SECOND * 3);
+        assert_eq!(accepted(&world).last(), Some(&3));
+        assert_eq!(world.clients[&4].names().len(), 5);
+    });
+}
+
+#[test]
+fn pf_36_a_committer_whose_commits_never_arrive_is_overtaken_and_follows() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 3);
+        world.service.deaf_to.push(0);
+        world.join(3);
+        world.run(SECOND * 3);
+        assert_eq!(accepted(&world).last(), Some(&1));
+        world.assert_agreed(4);
+    });
+}
+
+#[test]
+fn comm_3_a_second_commit_for_an_epoch_is_refused_and_its_maker_takes_the_first() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 3);
+        // So slow that the deputies' time comes before they see the first commit.
+        world.latency = Duration::from_millis(400);
+        world.join(3);
+        world.run(SECOND * 12);
+        world.assert_agreed(4);
+        let lost = world
+            .service
+            .commits
+            .iter()
+            .filter(|(_, _, verdict)| *verdict == Err(CommitRefusal::EpochTaken))
+            .count();
+        assert!(lost > 0, "{:?}", world.service.commits);
+        let mut epochs: Vec<u64> = world
+            .service
+            .commits
+            .iter()
+            .filter(|(_, _, v)| v.is_ok())
+            .map(|(_, epoch, _)| *epoch)
+            .collect();
+        let all = epochs.len();
+        epochs.dedup();
+        assert_eq!(epochs.len(), all, "one commit an epoch");
+        for id in 0..3 {
+            assert!(world.clients[&id].refusals().is_empty(), "a lost race is no fault");
+        }
+    });
+}
+
+#[test]
+fn the_one_who_is_removed_does_not_commit_it() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 3);
+        world.input(0, Input::Leave);
+        world.run(SECOND * 2);
+        assert_eq!(accepted(&world).last(), Some(&1));
+        world.assert_agreed(2);
+    });
+}
+
+#[test]
+fn a_short_outage_is_bridged_and_the_missed_commits_are_taken() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 3);
+        world.disconnect(2);
+        world.join(3);
+        world.run(SECOND * 2);
+        world.reconnect(2);
+        world.run(SECOND * 2);
+        world.assert_agreed(4);
+        assert!(world.clients[&2].refusals().is_empty());
+        // In the same group, not in a new one.
+        assert_eq!(world.clients[&2].keys().iter().filter(|keys| keys.fresh).count(), 1);
+    });
+}
+
+#[test]
+fn whoever_was_away_too_long_was_removed_and_joins_again_by_itself() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 3);
+        world.disconnect(1);
+        world.run(SECOND * 10);
+        world.assert_agreed(2);
+        world.reconnect(1);
+        world.run(SECOND * 4);
+        world.assert_agreed(3);
+        assert_eq!(world.clients[&1].ended(), None);
+    });
+}
+
+#[test]
+fn the_committers_connection_breaks_after_its_commit_was_taken_and_it_still_enters() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 2);
+        world.join(2);
+        // The commit is on its way up, its return on its way down, and then the line is cut.
+        let sent = |world: &World| {
+            world.clients[&0]
+                .outputs
+                .iter()
+                .any(|(_, o)| matches!(o, Output::Send(ClientMessage::Commit { at, .. }) if at.epoch == 1))
+        };
+        while !sent(&world) {
+            world.run(Duration::from_millis(5));
+        }
+        world.run(Duration::from_millis(12));
+        world.disconnect(0);
+        world.run(SECOND);
+        world.reconnect(0);
+        world.run(SECOND * 3);
+        world.assert_agreed(3);
+        assert!(
+            world.clients[&0].refusals().is_empty(),
+            "{:?}",
+            world.clients[&0].refusals()
+        );
+    });
+}
+
+#[test]
+fn the_last_one_standing_goes_on_alone_and_a_dead_room_starts_anew() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 2);
+        world.crash(0);
+        world.run(SECOND * 10);
+        world.assert_agreed(1);
+        world.crash(1);
+        world.run(SECOND * 10);
+        world.join(2);
+        world.run(SECOND * 3);
+        assert_eq!(world.clients[&2].names(), ["Person 2"]);
+        assert_eq!(world.service.room.as_ref().unwrap().group_id(), b"group-2");
+    });
+}
+
+#[test]
+fn pf_08_an_epoch_ends_within_five_minutes_with_nobody_coming_or_going() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 3);
+        let start = world.now;
+        let epoch = world.service.room.as_ref().unwrap().epoch();
+        world.run(SECOND * 299);
+        assert_eq!(world.service.room.as_ref().unwrap().epoch(), epoch + 1);
+        world.assert_agreed(3);
+        assert!(world.now.since(start) < Duration::from_secs(300));
+    });
+}
+
+#[test]
+fn pf_22_every_member_renews_its_own_leaf_within_thirty_minutes() {
+    let mut world = World::meeting(Profile::Standard, 4);
+    let before = world.service.commits.len();
+    world.run(SECOND * 1800);
+    world.assert_agreed(4);
+    for id in 0..4 {
+        assert!(
+            world.service.commits[before..]
+                .iter()
+                .any(|(by, _, verdict)| *by == id && verdict.is_ok()),
+            "member {id} committed"
+        );
+    }
+}
+
+#[test]
+fn heal_2_a_sender_switches_when_everybody_has_the_keys_or_after_a_second() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 3);
+        world.join(3);
+        world.run(SECOND * 3);
+        for id in 0..4 {
+            let (at, _, key_frame) = *world.clients[&id].switches().last().unwrap();
+            let installed = world.clients[&id]
+                .outputs
+                .iter()
+                .rev()
+                .find(|(_, o)| matches!(o, Output::Epoch(_)))
+                .unwrap()
+                .0;
+            assert!(at.since(installed) < Duration::from_millis(200), "acknowledged by all");
+            assert!(key_frame, "somebody joined");
+        }
+        // One of them does not answer any more.
+        world.freeze(3);
+        let mut rest = 0..3;
+        world.input(2, Input::Leave);
+        world.run(SECOND * 3);
+        rest.next_back();
+        for id in rest {
+            let (at, _, key_frame) = *world.clients[&id].switches().last().unwrap();
+            let installed = world.clients[&id]
+                .outputs
+                .iter()
+                .rev()
+                .find(|(_, o)| matches!(o, Output::Epoch(_)))
+                .unwrap()
+                .0;
+            assert_eq!(at.since(installed), SECOND);
+            assert!(!key_frame, "nobody joined");
+        }
+    });
+}
+
+#[test]
+fn a_commit_that_never_came_is_noticed_by_the_next_and_leads_to_rejoining() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 3);
+        let mut withhold = true;
+        world.service.tamper = Some(Box::new(move |id, message| {
+            if id == 2 && matches!(message, ServerMessage::Commit { .. }) && std::mem::take(&mut withhold) {
+                *message = ServerMessage::Pong {};
+            }
+        }));
+        world.join(3);
+        world.run(SECOND * 2);
+        world.join(4);
+        world.run(SECOND * 5);
+        world.assert_agreed(5);
+        assert_eq!(world.clients[&2].refusals().len(), 1);
+    });
+}
+
+#[test]
+fn forty_people_coming_and_going_end_up_in_one_epoch() {
+    let mut world = World::meeting(Profile::Standard, 10);
+    for round in 0..10 {
+        for id in 0..3 {
+            world.join(10 + round * 3 + id);
+        }
+        world.input(round, Input::Leave);
+        world.run(Duration::from_millis(700));
+    }
+    world.run(SECOND * 5);
+    world.assert_agreed(30);
+    for id in world.active() {
+        assert!(world.clients[&id].refusals().is_empty());
+    }
+}
+
+#[test]
+fn a_certificate_is_renewed_in_the_call_before_it_runs_out() {
+    let mut world = World::new(Profile::Standard);
+    world.service.issue = Some(Box::new(|mut request, key, ca| {
+        request.not_after = request.not_before + Duration::from_secs(1200);
+        ca.issue(&request, key)
+    }));
+    for id in 0..3 {
+        world.join(id);
+    }
+    world.run(SECOND * 3);
+    let codes = |world: &World| -> Vec<String> {
+        let view = world.clients[&0].roster().unwrap();
+        view.members.iter().map(|m| m.certificate_code.clone()).collect()
+    };
+    let first = codes(&world);
+    world.run(SECOND * 1100);
+    world.assert_agreed(3);
+    assert!(codes(&world).iter().all(|code| !first.contains(code)));
+    for client in world.clients.values() {
+        assert!(client.refusals().is_empty(), "{:?}", client.refusals());
+    }
+}

@@ -1,0 +1,141 @@
+//! Meetings among engines over an honest delivery service.
+//!
+//! Requirements held here: COMM-6, HEAL-1, HEAL-11.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::time::Duration;
+
+use e2ee_core::group::Profile;
+use e2ee_core::group::engine::{Input, Output};
+use support::world::World;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn both(test: impl Fn(Profile)) {
+    Profile::ALL.into_iter().for_each(test);
+}
+
+#[test]
+fn the_first_one_makes_the_group_and_is_alone_in_it() {
+    both(|profile| {
+        let world = World::meeting(profile, 1);
+        let keys = world.clients[&0].keys();
+        assert_eq!(keys.len(), 1);
+        assert!(keys[0].fresh);
+        assert_eq!(
+            (keys[0].media.epoch, keys[0].media.own_leaf, keys[0].media.leaf_count),
+            (0, 0, 1)
+        );
+    });
+}
+
+#[test]
+fn pf_35_those_who_come_at_once_are_let_in_by_one_commit() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 1);
+        for id in 1..6 {
+            world.join(id);
+        }
+        world.run(SECOND * 3);
+        world.assert_agreed(6);
+        assert_eq!(world.service.room.as_ref().unwrap().epoch(), 1);
+        assert_eq!(world.service.commits.len(), 1);
+        assert_eq!(world.clients[&0].keys().last().unwrap().media.leaf_count, 8);
+    });
+}
+
+#[test]
+fn chat_reaches_everybody_with_the_name_from_the_certificate() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 3);
+        world.input(1, Input::Chat("hello".into()));
+        world.run(SECOND);
+        for id in 0..3 {
+            assert_eq!(
+                world.clients[&id].chats(),
+                [("Person 1".to_owned(), "hello".to_owned())]
+            );
+        }
+    });
+}
+
+#[test]
+fn whoever_leaves_is_out_and_the_rest_have_new_keys() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 3);
+        let old = world.clients[&1].base_key();
+        world.input(1, Input::Leave);
+        world.run(SECOND * 2);
+        world.assert_agreed(2);
+        assert_ne!(world.clients[&0].base_key(), old);
+        assert_eq!(world.clients[&0].names(), ["Person 0", "Person 2"]);
+        assert_eq!(world.clients[&1].ended().as_deref(), Some("You left."));
+    });
+}
+
+#[test]
+fn whoever_loses_the_connection_for_good_is_removed_within_seconds() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 3);
+        world.crash(0);
+        world.run(SECOND * 8);
+        world.assert_agreed(2);
+        assert_eq!(world.clients[&1].names(), ["Person 1", "Person 2"]);
+    });
+}
+
+#[test]
+fn the_roster_of_an_epoch_is_shown_before_its_keys_are_used_for_sending() {
+    let mut world = World::meeting(Profile::Standard, 2);
+    world.join(2);
+    world.run(SECOND * 2);
+    for client in world.clients.values() {
+        let mut shown = None;
+        for (_, output) in &client.outputs {
+            match output {
+                Output::Roster(view) => shown = Some(view.epoch),
+                Output::SwitchSender { epoch, .. } => assert_eq!(shown, Some(*epoch)),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn pf_15_never_compared_compared_certified_anew_and_another_device_are_told_apart() {
+    use e2ee_core::group::engine::Standing;
+    let mut world = World::meeting(Profile::Standard, 2);
+    let standing = |world: &World, person: &str, device: &str| {
+        let view = world.clients[&0].roster().unwrap();
+        view.members
+            .iter()
+            .find(|m| m.person == person && m.device == device)
+            .map(|m| m.standing)
+    };
+    assert_eq!(standing(&world, "p1", "d1"), Some(Standing::Certified));
+    world.input(0, Input::Compared { leaf: 1 });
+    assert_eq!(standing(&world, "p1", "d1"), Some(Standing::Compared));
+    assert_eq!(standing(&world, "p0", "d1"), Some(Standing::Certified));
+    // The same person with another device.
+    world.join_as(2, "Person 1", "p1", "d2", "guest");
+    world.run(SECOND * 2);
+    assert_eq!(standing(&world, "p1", "d2"), Some(Standing::OtherDevice));
+    assert_eq!(standing(&world, "p1", "d1"), Some(Standing::Compared));
+    // The first device comes again, with another certificate.
+    world.input(1, Input::Leave);
+    world.run(SECOND * 2);
+    world.join_as(3, "Person 1", "p1", "d1", "guest");
+    world.run(SECOND * 2);
+    assert_eq!(standing(&world, "p1", "d1"), Some(Standing::Renewed));
+    let words: std::collections::BTreeSet<&str> = [
+        Standing::Certified,
+        Standing::Compared,
+        Standing::Renewed,
+        Standing::OtherDevice,
+    ]
+    .map(Standing::words)
+    .into();
+    assert_eq!(words.len(), 4);
+}

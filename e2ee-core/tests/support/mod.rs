@@ -1,0 +1,39 @@
+//! A small world for tests: a certification authority, a transparency log, a delivery service and clients, all in
+//! memory, with virtual time. The service uses the same `PublicRoom` as the real key server does.
+// Each test file uses its part of it; the closures of a lying service have long types; the machine's clock is read once.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::type_complexity,
+    clippy::disallowed_methods
+)]
+
+pub mod ca;
+pub mod log;
+pub mod raw;
+pub mod service;
+pub mod world;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use e2ee_core::time::UnixMillis;
+
+/// Where virtual time starts: 20 hours ago, because OpenMLS compares lifetimes with the machine's clock and a test may
+/// let hours pass.
+pub fn start_of_time() -> UnixMillis {
+    let real = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    UnixMillis(u64::try_from(real.as_millis()).unwrap()) - Duration::from_secs(20 * 3600)
+}
+
+/// A list that a lying service's closure and the test share.
+pub struct Shared;
+
+impl Shared {
+    #[allow(clippy::new_ret_no_self)]
+    pub fn new<T>() -> (Arc<Mutex<Vec<T>>>, Arc<Mutex<Vec<T>>>) {
+        let list = Arc::new(Mutex::new(Vec::new()));
+        (list.clone(), list)
+    }
+}
