@@ -1,0 +1,78 @@
+//! What a relay is told at start.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+/// Configuration of one relay.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The UDP port for all media, and the address to bind. With the unspecified IPv4 address, IPv6 is bound to the same port as well
+    /// where the machine has it. Port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// The addresses by which clients reach this machine, each offered as a host candidate. Empty: loopback and the address of the
+    /// default route.
+    pub public_addresses: Vec<IpAddr>,
+    /// The public half of the key server's token key (Ed25519).
+    pub token_key: [u8; 32],
+    pub limits: Limits,
+}
+
+impl Config {
+    /// A relay on `listen` for tokens by `token_key`, everything else as usual.
+    pub fn new(listen: SocketAddr, token_key: [u8; 32]) -> Self {
+        Config {
+            listen,
+            public_addresses: Vec::new(),
+            token_key,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// What one participant may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub producers_per_peer: usize,
+    pub consumers_per_peer: usize,
+    pub peers_per_room: usize,
+    pub peers: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            producers_per_peer: 8,
+            consumers_per_peer: 400,
+            peers_per_room: 1_000,
+            peers: 10_000,
+        }
+    }
+}
+
+/// Loopback and the address packets to the world would leave from. Nothing is sent to find out.
+pub(crate) fn default_addresses() -> Vec<IpAddr> {
+    let mut addresses = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
+    // Documentation addresses (RFC 5737, RFC 3849): connecting a UDP socket only asks the routing table.
+    let probes: [(SocketAddr, SocketAddr); 2] = [
+        (
+            (Ipv4Addr::UNSPECIFIED, 0).into(),
+            (Ipv4Addr::new(192, 0, 2, 1), 9).into(),
+        ),
+        (
+            (Ipv6Addr::UNSPECIFIED, 0).into(),
+            (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 9).into(),
+        ),
+    ];
+    for (bind, target) in probes {
+        let found = UdpSocket::bind(bind).and_then(|socket| {
+            socket.connect(target)?;
+            socket.local_addr()
+        });
+        if let Ok(address) = found
+            && !address.ip().is_loopback()
+            && !address.ip().is_unspecified()
+        {
+            addresses.push(address.ip());
+        }
+    }
+    addresses
+}

@@ -1,0 +1,291 @@
+//! The relay without sockets, clock and threads: datagrams, commands and the time go in, datagrams and events come out.
+//!
+//! - [`Engine::handle_datagram`]: something arrived.
+//! - [`Engine::handle_command`]: a signalling session wants something.
+//! - [`Engine::handle_timeout`]: it is (at least) the time that [`Engine::poll_timeout`] gave.
+//! - [`Engine::poll_transmit`], [`Engine::poll_event`]: until both are empty, after each of the above.
+//!
+//! Input never makes it panic: what is not understood is counted and dropped.
+
+mod clock;
+mod control;
+mod datagram;
+mod media;
+mod membership;
+mod negotiate;
+mod wishes;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand::rngs::StdRng;
+use relay_token::Claims;
+
+use crate::arena::{Arena, Key};
+use crate::config::Limits;
+use crate::forward::consumer::Consumer;
+use crate::forward::producer::Producer;
+use crate::net::demux::Demux;
+use crate::net::dtls::Identity;
+use crate::peer::Peer;
+use crate::room::Room;
+use crate::sdp::Offer;
+use crate::signal::message::{ErrorCode, Publish, RelayMessage, Subscribe};
+use crate::stats::Counters;
+use crate::tap::Tap;
+
+/// One signalling connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId(pub u64);
+
+/// What a signalling session (or the embedding process) asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// A session presented this token, which was verified.
+    Join {
+        session: SessionId,
+        claims: Claims,
+    },
+    Offer {
+        session: SessionId,
+        id: u64,
+        offer: Box<Offer>,
+        publish: Vec<Publish>,
+        subscribe: Vec<Subscribe>,
+    },
+    KeyFrameSent {
+        session: SessionId,
+        producer: String,
+        ssrc: u32,
+        rtp_timestamp: u32,
+    },
+    RequestKeyFrame {
+        session: SessionId,
+        producer: String,
+    },
+    SetLayer {
+        session: SessionId,
+        producer: String,
+        max_layer: Option<u8>,
+    },
+    Pause {
+        session: SessionId,
+        producer: String,
+        paused: bool,
+    },
+    CloseProducer {
+        session: SessionId,
+        producer: String,
+    },
+    /// The connection is gone; `leaving`: the client meant it.
+    Closed {
+        session: SessionId,
+        leaving: bool,
+    },
+    /// The key server puts somebody out. `at`: now, in seconds since 1970; tokens not newer than that do not let them in again.
+    Disconnect {
+        room: String,
+        participant: String,
+        at: u64,
+    },
+}
+
+/// What a signalling session is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event {
+    Say {
+        session: SessionId,
+        message: RelayMessage,
+    },
+    /// Say this and close.
+    Close {
+        session: SessionId,
+        code: ErrorCode,
+    },
+}
+
+/// A datagram to send.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Transmit {
+    pub to: SocketAddr,
+    pub data: Vec<u8>,
+}
+
+/// What the engine is made with.
+pub struct EngineConfig {
+    pub identity: Identity,
+    /// Host candidates for answers.
+    pub candidates: Vec<SocketAddr>,
+    pub limits: Limits,
+    /// All randomness of the engine but that of DTLS.
+    pub rng: StdRng,
+    pub counters: Arc<Counters>,
+}
+
+/// The relay's core. See the module's description.
+pub struct Engine {
+    identity: Identity,
+    candidates: Vec<SocketAddr>,
+    limits: Limits,
+    rng: StdRng,
+    counters: Arc<Counters>,
+    demux: Demux<Key<Peer>>,
+    rooms: Arena<Room>,
+    room_names: HashMap<String, Key<Room>>,
+    peers: Arena<Peer>,
+    producers: Arena<Producer>,
+    consumers: Arena<Consumer>,
+    sessions: HashMap<SessionId, Key<Peer>>,
+    /// Room and participant to the moment they were put out, in seconds since 1970.
+    expelled: HashMap<(String, String), u64>,
+    out: Out,
+    next_tick: Option<Instant>,
+    tap: Tap,
+}
+
+/// What waits to leave the engine.
+#[derive(Default)]
+struct Out {
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+    /// Buffers to use again.
+    spare: Vec<Vec<u8>>,
+}
+
+impl Out {
+    const MAX_SPARE: usize = 1024;
+
+    fn buffer(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_else(|| Vec::with_capacity(1600))
+    }
+
+    fn send(&mut self, to: SocketAddr, data: Vec<u8>) {
+        self.transmits.push_back(Transmit { to, data });
+    }
+
+    fn recycle(&mut self, data: Vec<u8>) {
+        if self.spare.len() < Self::MAX_SPARE {
+            self.spare.push(data);
+        }
+    }
+
+    fn say(&mut self, session: SessionId, message: RelayMessage) {
+        self.events.push_back(Event::Say { session, message });
+    }
+
+    fn complain(&mut self, session: SessionId, code: ErrorCode, message: &str) {
+        self.say(
+            session,
+            RelayMessage::Error {
+                code,
+                message: message.to_owned(),
+                fatal: false,
+            },
+        );
+    }
+}
+
+impl Engine {
+    pub fn new(config: EngineConfig) -> Self {
+        Engine {
+            identity: config.identity,
+            candidates: config.candidates,
+            limits: config.limits,
+            rng: config.rng,
+            counters: config.counters,
+            demux: Demux::new(),
+            rooms: Arena::default(),
+            room_names: HashMap::new(),
+            peers: Arena::default(),
+            producers: Arena::default(),
+            consumers: Arena::default(),
+            sessions: HashMap::new(),
+            expelled: HashMap::new(),
+            out: Out::default(),
+            next_tick: None,
+            tap: Tap::from_environment(),
+        }
+    }
+
+    /// The next datagram to send. Give its buffer back by [`Engine::recycle`].
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.out.transmits.pop_front()
+    }
+
+    pub fn recycle(&mut self, transmit: Transmit) {
+        self.out.recycle(transmit.data);
+    }
+
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.out.events.pop_front()
+    }
+
+    pub fn handle_command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Join { session, claims } => self.join(session, claims),
+            Command::Offer {
+                session,
+                id,
+                offer,
+                publish,
+                subscribe,
+            } => {
+                self.offer(now, session, id, &offer, &publish, &subscribe);
+            }
+            Command::KeyFrameSent {
+                session,
+                producer,
+                ssrc,
+                rtp_timestamp,
+            } => {
+                self.key_frame_sent(now, session, &producer, ssrc, rtp_timestamp);
+            }
+            Command::RequestKeyFrame { session, producer } => self.request_key_frame(now, session, &producer),
+            Command::SetLayer {
+                session,
+                producer,
+                max_layer,
+            } => self.set_layer(now, session, &producer, max_layer),
+            Command::Pause {
+                session,
+                producer,
+                paused,
+            } => self.pause(now, session, &producer, paused),
+            Command::CloseProducer { session, producer } => self.close_own_producer(session, &producer),
+            Command::Closed { session, leaving } => self.session_closed(now, session, leaving),
+            Command::Disconnect { room, participant, at } => self.disconnect(now, room, participant, at),
+        }
+        self.count_population();
+        self.next_tick.get_or_insert(now);
+    }
+
+    fn count_population(&self) {
+        Counters::set(&self.counters.rooms, self.rooms.len());
+        Counters::set(&self.counters.peers, self.peers.len());
+        Counters::set(&self.counters.producers, self.producers.len());
+        Counters::set(&self.counters.consumers, self.consumers.len());
+    }
+
+    /// The peer a session speaks for.
+    fn peer_of(&self, session: SessionId) -> Option<Key<Peer>> {
+        self.sessions.get(&session).copied()
+    }
+
+    /// The producer a session means, in its own room.
+    fn producer_named(&self, session: SessionId, producer: &str) -> Option<(Key<Peer>, Key<Producer>)> {
+        let peer = self.peer_of(session)?;
+        let room = self.rooms.get(self.peers.get(peer)?.room)?;
+        Some((peer, *room.producers.get(producer)?))
+    }
+
+    /// The consumer by which `peer` gets `producer`.
+    fn consumer_of(&self, peer: Key<Peer>, producer: Key<Producer>) -> Option<Key<Consumer>> {
+        let consumers = &self.peers.get(peer)?.consumers;
+        consumers
+            .iter()
+            .copied()
+            .find(|key| self.consumers.get(*key).is_some_and(|c| c.producer == producer))
+    }
+}

@@ -1,0 +1,287 @@
+//! A consumer: one participant's view of one producer.
+//!
+//! Requirements held here: RELY-13, RELY-15.
+
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
+
+use super::layer::Arrival;
+use super::producer::Producer;
+use super::rewrite::Rewriter;
+use super::ring::Slot;
+use crate::arena::Key;
+use crate::peer::Peer;
+use crate::rtp::Outgoing;
+use crate::rtp::extension::ExtensionIds;
+use crate::sdp::{Format, OfferedMedia};
+
+/// Where nothing tells key frames apart, a consumer that has waited this long gets the stream as it is: its decoder finds the key frame.
+const BLIND_START: Duration = Duration::from_millis(1_000);
+/// Sent packets that can be repeated.
+const SENT: usize = 1024;
+/// A packet is repeated at most once in this time, however often it is asked for.
+const REPEAT: Duration = Duration::from_millis(20);
+
+pub(crate) struct Consumer {
+    pub(crate) peer: Key<Peer>,
+    pub(crate) producer: Key<Producer>,
+    pub(crate) mid: String,
+    pub(crate) ssrc: u32,
+    pub(crate) rtx_ssrc: Option<u32>,
+    pub(crate) max_layer: Option<u8>,
+    pub(crate) packets: u32,
+    pub(crate) octets: u32,
+    formats: Vec<(Format, u8, Option<u8>)>,
+    ids: ExtensionIds,
+    audio: bool,
+    paused: bool,
+    flow: Flow,
+    rewriter: Rewriter,
+    sent: Vec<Sent>,
+    rtx_sequence: u16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Waiting { since: Instant },
+    On { layer: usize },
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Sent {
+    out: u64,
+    layer: usize,
+    number: u64,
+    timestamp: u32,
+    repeated: Option<Instant>,
+}
+
+impl Consumer {
+    pub(crate) fn new(
+        peer: Key<Peer>,
+        producer: Key<Producer>,
+        audio: bool,
+        media: &OfferedMedia,
+        ssrcs: (u32, Option<u32>),
+        first_sequences: (u16, u16),
+        now: Instant,
+    ) -> Self {
+        let mut consumer = Consumer {
+            peer,
+            producer,
+            mid: media.mid.clone(),
+            ssrc: ssrcs.0,
+            rtx_ssrc: ssrcs.1,
+            max_layer: None,
+            packets: 0,
+            octets: 0,
+            formats: Vec::new(),
+            ids: ExtensionIds::default(),
+            audio,
+            paused: false,
+            flow: Flow::Waiting { since: now },
+            rewriter: Rewriter::new(first_sequences.0, if audio { 48_000 } else { 90_000 }),
+            sent: vec![Sent::default(); SENT],
+            rtx_sequence: first_sequences.1,
+        };
+        consumer.negotiate(media);
+        consumer
+    }
+
+    pub(crate) fn negotiate(&mut self, media: &OfferedMedia) {
+        self.formats = media
+            .codecs
+            .iter()
+            .map(|codec| (codec.format, codec.payload_type, codec.rtx))
+            .collect();
+        self.ids = ExtensionIds::default();
+        for (id, extension) in &media.extensions {
+            self.ids.set(*extension, *id);
+        }
+    }
+
+    /// The layer that flows now.
+    pub(crate) fn layer(&self) -> Option<usize> {
+        match self.flow {
+            Flow::On { layer } => Some(layer),
+            Flow::Waiting { .. } => None,
+        }
+    }
+
+    pub(crate) fn timestamp_offset(&self) -> Option<u32> {
+        self.rewriter.timestamp_offset()
+    }
+
+    pub(crate) fn pause(&mut self, paused: bool, now: Instant) {
+        if self.paused != paused {
+            self.paused = paused;
+            self.restart(now);
+        }
+    }
+
+    /// The source was interrupted: video starts anew with a key frame.
+    pub(crate) fn restart(&mut self, now: Instant) {
+        self.flow = Flow::Waiting { since: now };
+    }
+
+    /// The layer this consumer waits for, if it waits.
+    pub(crate) fn wants(&self, producer: &Producer, now: Instant) -> Option<usize> {
+        if self.audio || self.paused || producer.paused {
+            return None;
+        }
+        let best = producer.best_layer(self.max_layer, now);
+        (self.layer() != Some(best)).then_some(best)
+    }
+
+    /// Which packets of `layer` are due because `arrival` came.
+    pub(crate) fn due(
+        &mut self,
+        producer: &Producer,
+        layer: usize,
+        arrival: Arrival,
+        now: Instant,
+    ) -> Option<RangeInclusive<u64>> {
+        if self.paused || producer.paused {
+            return None;
+        }
+        if self.audio {
+            if self.layer().is_none() {
+                self.start(producer, layer, arrival.number, now);
+            }
+            return Some(arrival.number..=arrival.number);
+        }
+        if self.layer() == Some(layer) {
+            return Some(arrival.number..=arrival.number);
+        }
+        if let Some(first) = arrival.key_frame {
+            return self.key_frame(producer, layer, first, now);
+        }
+        if let Flow::Waiting { since } = self.flow
+            && !producer.layers[layer].key_frames_known()
+            && now.saturating_duration_since(since) >= BLIND_START
+            && self.wants(producer, now) == Some(layer)
+        {
+            self.start(producer, layer, arrival.number, now);
+            return Some(arrival.number..=arrival.number);
+        }
+        None
+    }
+
+    /// A key frame of `layer` starts at `first`: switches to it if that is the layer waited for, and says what is due at once.
+    pub(crate) fn key_frame(
+        &mut self,
+        producer: &Producer,
+        layer: usize,
+        first: u64,
+        now: Instant,
+    ) -> Option<RangeInclusive<u64>> {
+        if self.wants(producer, now) != Some(layer) {
+            return None;
+        }
+        let highest = producer.layers[layer].highest()?;
+        self.start(producer, layer, first, now);
+        Some(first..=highest)
+    }
+
+    fn start(&mut self, producer: &Producer, layer: usize, first: u64, now: Instant) {
+        let slots = (first..first + 16).find_map(|number| producer.layers[layer].ring.get(number));
+        let Some(timestamp) = slots.map(|slot| slot.timestamp) else {
+            return;
+        };
+        let offset = self
+            .layer()
+            .filter(|old| *old != layer)
+            .and_then(|old| self.offset_by_reports(producer, old, layer));
+        self.rewriter.start(first, timestamp, offset, now);
+        self.flow = Flow::On { layer };
+    }
+
+    /// The two layers' clocks are related by the sender's reports: each maps its RTP clock to the same wall clock.
+    fn offset_by_reports(&self, producer: &Producer, old: usize, new: usize) -> Option<u32> {
+        let offset = self.rewriter.timestamp_offset()?;
+        let old = producer.layers.get(old)?.reception.last_sender_report()?;
+        let new = producer.layers.get(new)?.reception.last_sender_report()?;
+        let apart = new.ntp.wrapping_sub(old.ntp) as i64;
+        let ticks = (i128::from(apart) * 90_000) >> 32;
+        let old_at_new = old.rtp.wrapping_add(ticks as u32);
+        Some(old_at_new.wrapping_add(offset).wrapping_sub(new.rtp))
+    }
+
+    /// Writes the packet of `slot` as this consumer gets it. `None`: it gets no such packet.
+    pub(crate) fn write(
+        &mut self,
+        producer: &Producer,
+        layer: usize,
+        slot: &Slot,
+        now: Instant,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
+        if slot.padding_only {
+            self.rewriter.leave_out(slot.number);
+            return None;
+        }
+        let Some(payload_type) = self.payload_type(producer, slot.payload_type) else {
+            self.rewriter.leave_out(slot.number);
+            return None;
+        };
+        let (number, timestamp) = self.rewriter.map(slot.number, slot.timestamp, now)?;
+        self.sent[(number % SENT as u64) as usize] = Sent {
+            out: number,
+            layer,
+            number: slot.number,
+            timestamp,
+            repeated: None,
+        };
+        self.header(payload_type.0, number as u16, timestamp, self.ssrc, slot, out);
+        out.extend_from_slice(slot.payload());
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(slot.payload().len() as u32);
+        Some(())
+    }
+
+    /// Writes the packet with the outside `sequence` once more, by RTX (RFC 4588). Never on the stream's own SSRC: see `net::srtp`.
+    pub(crate) fn repeat(&mut self, producer: &Producer, sequence: u16, now: Instant, out: &mut Vec<u8>) -> Option<()> {
+        let rtx_ssrc = self.rtx_ssrc?;
+        let sent = self.sent.get_mut(usize::from(sequence) % SENT)?;
+        if sent.out as u16 != sequence || sent.out == 0 {
+            return None;
+        }
+        if sent
+            .repeated
+            .is_some_and(|last| now.saturating_duration_since(last) < REPEAT)
+        {
+            return None;
+        }
+        sent.repeated = Some(now);
+        let sent = *sent;
+        let slot = producer.layers.get(sent.layer)?.ring.get(sent.number)?;
+        let rtx_type = self.payload_type(producer, slot.payload_type)?.1?;
+        self.header(rtx_type, self.rtx_sequence, sent.timestamp, rtx_ssrc, slot, out);
+        self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
+        out.extend_from_slice(&sequence.to_be_bytes());
+        out.extend_from_slice(slot.payload());
+        Some(())
+    }
+
+    fn header(&self, payload_type: u8, sequence: u16, timestamp: u32, ssrc: u32, slot: &Slot, out: &mut Vec<u8>) {
+        let extensions = [(self.ids.dependency_descriptor, slot.descriptor())];
+        Outgoing {
+            marker: slot.marker,
+            payload_type,
+            sequence,
+            timestamp,
+            ssrc,
+            extensions: &extensions,
+        }
+        .write(out);
+    }
+
+    /// This leg's payload types, media and RTX, for what the producer's leg calls `payload_type`.
+    fn payload_type(&self, producer: &Producer, payload_type: u8) -> Option<(u8, Option<u8>)> {
+        let format = producer.codec(payload_type)?.format;
+        self.formats
+            .iter()
+            .find(|(known, ..)| *known == format)
+            .map(|(_, media, rtx)| (*media, *rtx))
+    }
+}

@@ -1,0 +1,14 @@
+//! From one producer to its consumers: what was received, what each consumer gets of it, under which numbers.
+//!
+//! All decisions are made from RTP headers, the Dependency Descriptor and the sender's own word. Payload bytes are copied, never read.
+//!
+//! Requirements held here: RELY-12.
+
+pub(crate) mod consumer;
+pub(crate) mod keyframe;
+pub(crate) mod layer;
+pub(crate) mod loss;
+pub(crate) mod producer;
+pub(crate) mod reception;
+pub(crate) mod rewrite;
+pub(crate) mod ring;

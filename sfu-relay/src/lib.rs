@@ -1,0 +1,36 @@
+//! The blind SFU: forwards ciphertext by RTP header and Dependency Descriptor alone.
+//!
+//! ```text
+//! signal/  WebSocket sessions, the protocol's messages
+//!    |  Command, Event
+//! engine/  the sans-IO core: rooms, peers, negotiation, media, clock
+//!    |
+//! forward/ per producer: layers, history, loss; per consumer: layer choice, rewriting
+//! sdp/     offers read, answers written        dd/  Dependency Descriptor
+//! rtp/     headers, RTCP, transport-wide feedback
+//! net/     demultiplexer, STUN, DTLS, SRTP, and the thread with the sockets
+//! ```
+//!
+//! The relay holds no media key: what SRTP protects on each hop is SFrame ciphertext inside. It has no dependency on `e2ee-core` or
+//! `openmls`, and a test proves that from `cargo metadata`.
+#![forbid(unsafe_code)]
+
+mod arena;
+mod config;
+pub mod dd;
+pub mod engine;
+mod forward;
+pub mod net;
+mod peer;
+mod relay;
+mod room;
+pub mod rtp;
+pub mod sdp;
+pub mod signal;
+mod stats;
+mod tap;
+
+pub use config::{Config, Limits};
+pub use relay::{Relay, StartError};
+pub use signal::{PATH, router};
+pub use stats::{Counters, RelayStats};

@@ -1,0 +1,92 @@
+//! One socket, many peers: by ICE user name while a path is new, by remote address afterwards.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// DTLS from addresses not yet known is held this long: a client's first flight may overtake its own binding request.
+const HOLD: Duration = Duration::from_secs(2);
+/// Held datagrams in all, and per address. Strangers cannot make the relay keep more than this.
+const MAX_HELD: usize = 64;
+const MAX_HELD_PER_ADDRESS: usize = 4;
+/// Paths remembered per peer.
+const MAX_PATHS: usize = 16;
+
+pub(crate) struct Demux<K> {
+    by_ufrag: HashMap<String, K>,
+    by_address: HashMap<SocketAddr, K>,
+    held: VecDeque<(Instant, SocketAddr, Vec<u8>)>,
+}
+
+impl<K: Copy + PartialEq> Demux<K> {
+    pub(crate) fn new() -> Self {
+        Demux {
+            by_ufrag: HashMap::new(),
+            by_address: HashMap::new(),
+            held: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn add_ufrag(&mut self, ufrag: &str, peer: K) {
+        self.by_ufrag.insert(ufrag.to_owned(), peer);
+    }
+
+    pub(crate) fn remove_ufrag(&mut self, ufrag: &str) {
+        self.by_ufrag.remove(ufrag);
+    }
+
+    /// The peer whose answer named this user name fragment.
+    pub(crate) fn ufrag(&self, ufrag: &str) -> Option<K> {
+        self.by_ufrag.get(ufrag).copied()
+    }
+
+    /// The peer that proved to be at this address.
+    pub(crate) fn address(&self, address: SocketAddr) -> Option<K> {
+        self.by_address.get(&address).copied()
+    }
+
+    /// Records that an authenticated request of `peer` came from `address`. `paths` is the peer's own list, newest last.
+    pub(crate) fn learn(&mut self, address: SocketAddr, peer: K, paths: &mut Vec<SocketAddr>) {
+        self.by_address.insert(address, peer);
+        paths.retain(|path| *path != address);
+        paths.push(address);
+        if paths.len() > MAX_PATHS {
+            let oldest = paths.remove(0);
+            self.forget(oldest, peer);
+        }
+    }
+
+    pub(crate) fn forget(&mut self, address: SocketAddr, peer: K) {
+        if self.address(address) == Some(peer) {
+            self.by_address.remove(&address);
+        }
+    }
+
+    /// Keeps an early datagram. `false`: there was no room.
+    pub(crate) fn hold(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
+        while self
+            .held
+            .front()
+            .is_some_and(|(at, _, _)| now.saturating_duration_since(*at) > HOLD)
+        {
+            self.held.pop_front();
+        }
+        let of_address = self.held.iter().filter(|(_, address, _)| *address == from).count();
+        if self.held.len() >= MAX_HELD || of_address >= MAX_HELD_PER_ADDRESS {
+            return false;
+        }
+        self.held.push_back((now, from, datagram.to_vec()));
+        true
+    }
+
+    /// What was held for an address that is known now.
+    pub(crate) fn release(&mut self, from: SocketAddr) -> Vec<Vec<u8>> {
+        if !self.held.iter().any(|(_, address, _)| *address == from) {
+            return Vec::new();
+        }
+        let (released, held) = self.held.drain(..).partition(|(_, address, _)| *address == from);
+        self.held = held;
+        let released: VecDeque<(Instant, SocketAddr, Vec<u8>)> = released;
+        released.into_iter().map(|(_, _, datagram)| datagram).collect()
+    }
+}

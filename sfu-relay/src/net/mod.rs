@@ -1,0 +1,8 @@
+//! The network's edge: which datagram belongs to whom, and what is needed to trust it.
+
+pub(crate) mod demux;
+pub mod dtls;
+pub(crate) mod ice;
+pub(crate) mod socket;
+pub mod srtp;
+pub mod stun;

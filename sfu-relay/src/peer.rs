@@ -1,0 +1,132 @@
+//! A participant at the relay: its signalling session, its transport, what it sends and receives.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rand::RngCore;
+use relay_token::Rights;
+
+use crate::arena::Key;
+use crate::engine::SessionId;
+use crate::forward::consumer::Consumer;
+use crate::forward::producer::Producer;
+use crate::net::dtls::{DtlsError, DtlsServer, Fingerprint, Identity};
+use crate::net::ice::IceLite;
+use crate::net::srtp::Srtp;
+use crate::room::Room;
+use crate::rtp::extension::ExtensionIds;
+use crate::rtp::twcc::Recorder;
+use crate::sdp::Offer;
+
+/// A transport that nothing authentic was heard on for this long is gone, and so is a participant without signalling.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// How often receivers' reports go to a sender.
+pub(crate) const REPORT_INTERVAL: Duration = Duration::from_millis(1_000);
+/// SSRCs a peer may bind by header extension.
+const MAX_STREAMS: usize = 64;
+
+pub(crate) struct Peer {
+    pub(crate) room: Key<Room>,
+    pub(crate) participant: String,
+    pub(crate) rights: Rights,
+    pub(crate) session: Option<SessionId>,
+    /// Since when there is no signalling session.
+    pub(crate) silent_since: Option<Instant>,
+    pub(crate) transport: Option<Transport>,
+    pub(crate) producers: Vec<Key<Producer>>,
+    pub(crate) consumers: Vec<Key<Consumer>>,
+}
+
+/// Where the packets of an incoming SSRC belong.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stream {
+    pub(crate) producer: Key<Producer>,
+    pub(crate) layer: usize,
+    pub(crate) is_rtx: bool,
+}
+
+/// ICE, DTLS and SRTP of one RTCPeerConnection.
+pub(crate) struct Transport {
+    pub(crate) session_id: String,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) ice: IceLite,
+    pub(crate) dtls: DtlsServer,
+    pub(crate) srtp: Option<Box<Srtp>>,
+    pub(crate) paths: Vec<SocketAddr>,
+    pub(crate) created: Instant,
+    /// When something authentic came last.
+    pub(crate) heard: Instant,
+    pub(crate) ids: ExtensionIds,
+    pub(crate) streams: HashMap<u32, Stream>,
+    pub(crate) arrivals: Recorder,
+    pub(crate) next_feedback: Instant,
+    pub(crate) next_report: Instant,
+    /// The SSRC our own feedback comes from.
+    pub(crate) own_ssrc: u32,
+    /// `o=` line of our answers.
+    pub(crate) answer_session: u64,
+    pub(crate) answer_version: u64,
+}
+
+impl Transport {
+    pub(crate) fn new(
+        offer: &Offer,
+        identity: &Identity,
+        rng: &mut impl RngCore,
+        now: Instant,
+    ) -> Result<Self, DtlsError> {
+        Ok(Transport {
+            session_id: offer.session_id.clone(),
+            fingerprint: offer.fingerprint,
+            ice: IceLite::new(offer.ice.ufrag.clone(), rng),
+            dtls: DtlsServer::new(identity, offer.fingerprint)?,
+            srtp: None,
+            paths: Vec::new(),
+            created: now,
+            heard: now,
+            ids: ExtensionIds::default(),
+            streams: HashMap::new(),
+            arrivals: Recorder::new(now),
+            next_feedback: now,
+            next_report: now + REPORT_INTERVAL,
+            own_ssrc: rng.next_u32() | 1,
+            answer_session: rng.next_u64() >> 2,
+            answer_version: 0,
+        })
+    }
+
+    /// Nothing authentic came for too long, or the handshake takes too long.
+    pub(crate) fn is_lost(&self, now: Instant) -> bool {
+        let since = if self.srtp.is_some() { self.heard } else { self.created };
+        now.saturating_duration_since(since) >= PATIENCE
+    }
+
+    /// Whether `offer` is of the same RTCPeerConnection.
+    pub(crate) fn is_of(&self, offer: &Offer) -> bool {
+        self.session_id == offer.session_id && self.fingerprint == offer.fingerprint
+    }
+
+    pub(crate) fn bind(&mut self, ssrc: u32, stream: Stream) -> bool {
+        if self.streams.len() >= MAX_STREAMS && !self.streams.contains_key(&ssrc) {
+            return false;
+        }
+        self.streams.insert(ssrc, stream);
+        true
+    }
+
+    /// An SSRC for a stream to this peer: never used on this association before (see `net::srtp`), not one of its own.
+    pub(crate) fn fresh_ssrc(&self, taken: &[u32], rng: &mut impl RngCore) -> u32 {
+        loop {
+            let ssrc = rng.next_u32();
+            let used = ssrc == 0
+                || ssrc == self.own_ssrc
+                || taken.contains(&ssrc)
+                || self.streams.contains_key(&ssrc)
+                || self.srtp.as_ref().is_some_and(|srtp| srtp.has_sent(ssrc));
+            if !used {
+                return ssrc;
+            }
+        }
+    }
+}

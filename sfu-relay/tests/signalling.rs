@@ -1,0 +1,222 @@
+//! The real thing: WebSocket, UDP socket and the engine's thread.
+#![allow(clippy::unwrap_used)]
+
+use std::convert::Infallible;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::{SinkExt, StreamExt};
+use relay_token::{Claims, Rights, Source, encode};
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use serde_json::{Value, json};
+use sfu_relay::{Config, Relay};
+use tokio_tungstenite::tungstenite::Message;
+
+type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+fn token(seed: u8, participant: &str, nbf: u64, exp: u64) -> String {
+    let claims = Claims {
+        room: "room".into(),
+        participant: participant.into(),
+        rights: Rights {
+            publish: vec![Source::Camera],
+            subscribe: true,
+        },
+        nbf,
+        exp,
+        jti: "j".into(),
+    };
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
+    encode(&claims, |bytes| Ok::<_, Infallible>(pair.sign(bytes).as_ref().to_vec())).unwrap()
+}
+
+async fn relay() -> (Relay, String) {
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap();
+    let key = pair.public_key().as_ref().try_into().unwrap();
+    let relay = Relay::start(&Config::new("127.0.0.1:0".parse().unwrap(), key)).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/relay/v1", listener.local_addr().unwrap());
+    let app = sfu_relay::router(relay.clone());
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    (relay, url)
+}
+
+async fn connect(url: &str) -> Socket {
+    tokio_tungstenite::connect_async(url).await.unwrap().0
+}
+
+async fn send(socket: &mut Socket, message: Value) {
+    socket.send(Message::Text(message.to_string().into())).await.unwrap();
+}
+
+/// The next message; `null` once the connection is closed.
+async fn next(socket: &mut Socket) -> Value {
+    loop {
+        match tokio::time::timeout(Duration::from_secs(10), socket.next())
+            .await
+            .unwrap()
+        {
+            Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            _ => return Value::Null,
+        }
+    }
+}
+
+async fn joined(url: &str, participant: &str) -> Socket {
+    let mut socket = connect(url).await;
+    send(
+        &mut socket,
+        json!({"type": "hello", "protocol": 1, "token": token(1, participant, now(), now() + 60)}),
+    )
+    .await;
+    assert_eq!(
+        next(&mut socket).await,
+        json!({"type": "ready", "participant": participant})
+    );
+    assert_eq!(
+        next(&mut socket).await,
+        json!({"type": "producers", "added": [], "removed": []})
+    );
+    socket
+}
+
+async fn is_refused(socket: &mut Socket, code: &str) {
+    let error = next(socket).await;
+    assert_eq!(
+        (&error["type"], &error["code"], &error["fatal"]),
+        (&json!("error"), &json!(code), &json!(true))
+    );
+    assert_eq!(next(socket).await, Value::Null, "and the connection ends");
+}
+
+#[tokio::test]
+async fn tokens_that_are_not_good_here_and_now_are_refused() {
+    let (relay, url) = relay().await;
+    let now = now();
+    for (token, code) in [
+        (token(1, "a", now - 120, now - 60), "token-expired"),
+        (token(1, "a", now + 60, now + 120), "token-invalid"),
+        (token(2, "a", now, now + 60), "token-invalid"),
+        ("nonsense".into(), "token-invalid"),
+        ("x".repeat(100_000), "token-invalid"),
+    ] {
+        let mut socket = connect(&url).await;
+        send(&mut socket, json!({"type": "hello", "protocol": 1, "token": token})).await;
+        is_refused(&mut socket, code).await;
+    }
+    assert_eq!((relay.stats().tokens_refused, relay.stats().peers), (5, 0));
+}
+
+#[tokio::test]
+async fn whatever_is_not_the_protocol_ends_the_connection() {
+    let (_relay, url) = relay().await;
+    for first in [
+        json!({"type": "ping"}),
+        json!({"type": "hello", "protocol": 2, "token": token(1, "a", now(), now() + 60)}),
+        json!({"type": "hello", "protocol": 1}),
+        json!("hello"),
+    ] {
+        let mut socket = connect(&url).await;
+        send(&mut socket, first).await;
+        is_refused(&mut socket, "protocol").await;
+    }
+    for later in [
+        json!({"type": "hello", "protocol": 1, "token": ""}),
+        json!({"type": "ping", "x": 1}),
+        json!(7),
+    ] {
+        let mut socket = joined(&url, "a").await;
+        send(&mut socket, later).await;
+        is_refused(&mut socket, "protocol").await;
+    }
+    let mut socket = joined(&url, "b").await;
+    socket.send(Message::Binary(vec![1, 2, 3].into())).await.unwrap();
+    is_refused(&mut socket, "protocol").await;
+}
+
+#[tokio::test]
+async fn pf_23_a_bad_offer_is_an_error_and_the_next_message_works() {
+    let (_relay, url) = relay().await;
+    let mut socket = joined(&url, "a").await;
+    for sdp in ["", "v=0", "v=0\r\nm=audio", "\u{0}"] {
+        send(
+            &mut socket,
+            json!({"type": "offer", "id": 1, "sdp": sdp, "publish": [], "subscribe": []}),
+        )
+        .await;
+        let error = next(&mut socket).await;
+        assert_eq!((&error["code"], &error["fatal"]), (&json!("offer"), &json!(false)));
+    }
+    send(&mut socket, json!({"type": "pause", "producer": "none"})).await;
+    assert_eq!(next(&mut socket).await["code"], "unknown-producer");
+    send(&mut socket, json!({"type": "ping"})).await;
+    assert_eq!(next(&mut socket).await, json!({"type": "pong"}));
+}
+
+#[tokio::test]
+async fn the_newest_connection_of_a_participant_replaces_the_older() {
+    let (relay, url) = relay().await;
+    let mut old = joined(&url, "a").await;
+    let _new = joined(&url, "a").await;
+    is_refused(&mut old, "replaced").await;
+    assert_eq!(relay.stats().peers, 1);
+}
+
+#[tokio::test]
+async fn a_participant_put_out_is_told_and_gone() {
+    let (relay, url) = relay().await;
+    let mut socket = joined(&url, "a").await;
+    relay.disconnect("room", "a").await;
+    is_refused(&mut socket, "disconnected").await;
+    assert_eq!(relay.stats().peers, 0);
+    let mut again = connect(&url).await;
+    send(
+        &mut again,
+        json!({"type": "hello", "protocol": 1, "token": token(1, "a", now() - 1, now() + 60)}),
+    )
+    .await;
+    is_refused(&mut again, "disconnected").await;
+}
+
+#[tokio::test]
+async fn a_flood_of_messages_ends_its_connection_and_no_other() {
+    let (_relay, url) = relay().await;
+    let mut quiet = joined(&url, "quiet").await;
+    let mut loud = joined(&url, "loud").await;
+    for _ in 0..1_000 {
+        if loud
+            .send(Message::Text(r#"{"type":"request-key-frame","producer":"x"}"#.into()))
+            .await
+            .is_err()
+        {
+            break;
+        }
+    }
+    let mut last = Value::Null;
+    loop {
+        match next(&mut loud).await {
+            Value::Null => break,
+            message => last = message,
+        }
+    }
+    assert!(
+        last["code"] == "too-many" || last["code"] == "unknown-producer",
+        "{last}"
+    );
+    send(&mut quiet, json!({"type": "ping"})).await;
+    assert_eq!(next(&mut quiet).await, json!({"type": "pong"}));
+}
+
+#[tokio::test]
+async fn shutting_down_tells_everybody_and_frees_the_port() {
+    let (relay, url) = relay().await;
+    let mut socket = joined(&url, "a").await;
+    let port = relay.port();
+    relay.shutdown().await;
+    is_refused(&mut socket, "shutting-down").await;
+    std::net::UdpSocket::bind(("127.0.0.1", port)).unwrap();
+}
