@@ -1,0 +1,114 @@
+//! Making a room, signing in to it, and the way to its delivery service.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{ConnectInfo, FromRequestParts, Path, State, WebSocketUpgrade};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::Response;
+use e2ee_core::wire::delivery::MAX_MESSAGE;
+use e2ee_core::wire::http::{RoomCreated, SessionCreated, SessionRequest};
+
+use super::problem::Refused;
+use crate::clock::now;
+use crate::delivery;
+use crate::identity::check_guest_name;
+use crate::ids;
+use crate::limits::Bucket;
+use crate::server::Shared;
+use crate::store::sessions::{self, Session};
+
+/// The address a request comes from, where the server was started so that it knows.
+pub(super) struct Peer(Option<IpAddr>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Peer {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(
+            parts
+                .extensions
+                .get::<ConnectInfo<SocketAddr>>()
+                .map(|ConnectInfo(address)| address.ip()),
+        ))
+    }
+}
+
+pub(super) async fn create(
+    State(shared): State<Arc<Shared>>,
+    peer: Peer,
+) -> Result<(StatusCode, Json<RoomCreated>), Refused> {
+    limit(&shared, &peer)?;
+    let room = ids::random_id();
+    let mut db = shared.store.write().await?;
+    sessions::insert_room(&mut db, &room, now().0).await?;
+    db.commit().await.map_err(crate::StorageError::from)?;
+    tracing::info!("a room was made");
+    let trust_root = shared.identity.root().der.clone().into();
+    Ok((StatusCode::CREATED, Json(RoomCreated { room, trust_root })))
+}
+
+/// A guest's session: the link is the invitation. Who comes in that way is called a guest in the certificate.
+pub(super) async fn sign_in(
+    State(shared): State<Arc<Shared>>,
+    peer: Peer,
+    Path(room): Path<String>,
+    body: Result<Json<SessionRequest>, JsonRejection>,
+) -> Result<(StatusCode, Json<SessionCreated>), Refused> {
+    limit(&shared, &peer)?;
+    let Json(request) = body.map_err(|e| Refused::Malformed(e.body_text()))?;
+    check_guest_name(&request.name).map_err(|e| Refused::NameInvalid(e.to_string()))?;
+    if !ids::is_id(&room) {
+        return Err(Refused::RoomNotFound);
+    }
+    let token = ids::random_token();
+    let session = Session {
+        token_hash: ids::token_hash(&token),
+        room: room.clone(),
+        participant: ids::random_id(),
+        device: ids::random_id(),
+        name: request.name,
+        role: "guest".to_owned(),
+        expires_at: (now() + shared.config.session_lifetime).0,
+    };
+    let mut db = shared.store.write().await?;
+    if !sessions::room_exists(&mut db, &room).await? {
+        return Err(Refused::RoomNotFound);
+    }
+    sessions::insert(&mut db, &session).await?;
+    db.commit().await.map_err(crate::StorageError::from)?;
+    let expires_in = shared.config.session_lifetime.as_secs();
+    Ok((
+        StatusCode::CREATED,
+        Json(SessionCreated {
+            session: token,
+            expires_in,
+        }),
+    ))
+}
+
+pub(super) async fn delivery(
+    State(shared): State<Arc<Shared>>,
+    Path(room): Path<String>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Refused> {
+    let known = ids::is_id(&room) && sessions::room_exists(&mut *shared.store.read().await?, &room).await?;
+    if !known {
+        return Err(Refused::RoomNotFound);
+    }
+    let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
+    Ok(upgrade.on_upgrade(move |socket| delivery::serve(shared, room, socket)))
+}
+
+fn limit(shared: &Shared, Peer(address): &Peer) -> Result<(), Refused> {
+    let now = Instant::now();
+    let bucket = shared
+        .sign_in_limits
+        .of(*address, now, || Bucket::new(shared.config.limits.sign_ins, now));
+    let allowed = bucket.lock().unwrap_or_else(PoisonError::into_inner).take(now);
+    if allowed { Ok(()) } else { Err(Refused::RateLimited) }
+}

@@ -1,0 +1,359 @@
+//! One room's task. Level-triggered: a command changes who is connected, what is wished or what is committed, and
+//! [`Room::step`] then does whatever follows from the state as it is.
+
+mod commits;
+mod evidence;
+mod genesis;
+mod load;
+mod presence;
+mod proposals;
+mod resume;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use axum::extract::ws::Utf8Bytes;
+use e2ee_core::group::{CheckedKeyPackage, PublicRoom};
+use e2ee_core::wire::delivery::{ClientMessage, EndReason, ErrorCode, GroupEpoch, ServerMessage};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::rooms::stopped;
+use super::{Command, ConnectionId, encode, error};
+use crate::clock::now;
+use crate::error::Error;
+use crate::server::Shared;
+use crate::store::groups;
+use crate::store::sessions::Session;
+
+pub(super) struct Room {
+    shared: Arc<Shared>,
+    id: String,
+    connections: BTreeMap<ConnectionId, Connection>,
+    group: Option<Group>,
+    creating: Option<Creating>,
+    next_generation: u64,
+    /// Since when something waits to be proposed.
+    gathering: Option<Instant>,
+    presence_changed: bool,
+}
+
+struct Connection {
+    session: Session,
+    out: mpsc::Sender<Utf8Bytes>,
+    standing: Standing,
+    /// It did not read what it was sent; it is dropped at the end of the step.
+    overrun: bool,
+}
+
+enum Standing {
+    /// Signed in, and neither in the group nor asking for it.
+    Outside,
+    /// Asking to be let in.
+    Waiting(Box<Arrival>),
+    /// Holds the group.
+    In,
+}
+
+struct Arrival {
+    package: CheckedKeyPackage,
+    /// Where the certificate in it stands on the log.
+    certificate_index: u64,
+}
+
+/// The current generation.
+struct Group {
+    public: PublicRoom,
+    /// The next proposal's number in this epoch.
+    next_seq: u64,
+    proposed_at: Option<Instant>,
+    /// Members without a connection, and since when.
+    absent: BTreeMap<u32, Instant>,
+    /// Members who said that they go.
+    leaving: BTreeSet<u32>,
+    /// Members who hold this epoch's keys.
+    acks: BTreeSet<u32>,
+}
+
+/// Somebody was asked to make the group.
+struct Creating {
+    by: ConnectionId,
+    group_id: Vec<u8>,
+    until: Instant,
+}
+
+impl Room {
+    /// Runs until nobody is left to serve, something fails, or the server stops.
+    pub(super) async fn run(
+        shared: Arc<Shared>,
+        id: String,
+        mut commands: mpsc::Receiver<Command>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let mut room = match Self::load(shared.clone(), id).await {
+            Ok(room) => room,
+            Err(error) => {
+                // Dropping the receiver closes the sockets that wait.
+                tracing::error!(%error, "a room could not be loaded");
+                return;
+            }
+        };
+        loop {
+            let due = room.next_due();
+            let command = tokio::select! {
+                command = commands.recv() => match command {
+                    Some(command) => Some(command),
+                    None => return,
+                },
+                () = sleep_until(due) => None,
+                () = stopped(&mut stop) => return,
+            };
+            if let Err(error) = room.turn(command).await {
+                // What is stored is right; what is in memory may not be. Clients resume with a fresh task.
+                tracing::error!(%error, "a room's task failed; its clients are disconnected and resume");
+                return;
+            }
+            if room.is_idle() && shared.rooms.retire(&room.id, &mut commands) {
+                tracing::debug!("a room is empty");
+                return;
+            }
+        }
+    }
+
+    async fn turn(&mut self, command: Option<Command>) -> Result<(), Error> {
+        match command {
+            Some(Command::Connect {
+                id,
+                session,
+                out,
+                resume,
+            }) => self.on_connect(id, *session, out, resume).await?,
+            Some(Command::Message { id, message }) => self.on_message(id, *message).await?,
+            Some(Command::Disconnect { id, heard }) => self.on_disconnect(id, heard),
+            None => {}
+        }
+        self.step().await
+    }
+
+    async fn on_connect(
+        &mut self,
+        id: ConnectionId,
+        session: Session,
+        out: mpsc::Sender<Utf8Bytes>,
+        resume: Option<GroupEpoch>,
+    ) -> Result<(), Error> {
+        // DLVR-12: one connection per device; a new one means that the old one is dead, whatever TCP says.
+        self.connections
+            .retain(|_, old| old.session.token_hash != session.token_hash);
+        self.connections.insert(
+            id,
+            Connection {
+                session,
+                out,
+                standing: Standing::Outside,
+                overrun: false,
+            },
+        );
+        self.presence_changed = true;
+        match resume {
+            Some(at) => self.resume(id, &at).await,
+            None => Ok(()),
+        }
+    }
+
+    fn on_disconnect(&mut self, id: ConnectionId, heard: Instant) {
+        let Some(gone) = self.connections.remove(&id) else {
+            return;
+        };
+        if let (Standing::In, Some(leaf)) = (&gone.standing, self.leaf_of(&gone.session))
+            && let Some(group) = &mut self.group
+        {
+            group.absent.insert(leaf, heard);
+        }
+        self.presence_changed = true;
+    }
+
+    async fn on_message(&mut self, id: ConnectionId, message: ClientMessage) -> Result<(), Error> {
+        // The socket may have been replaced meanwhile.
+        if !self.connections.contains_key(&id) {
+            return Ok(());
+        }
+        match message {
+            ClientMessage::Join { key_package, replaces } => self.on_join(id, key_package.as_slice(), replaces).await?,
+            ClientMessage::Created { group_id, group_info } => {
+                self.on_created(id, group_id.as_slice(), group_info.as_slice()).await?;
+            }
+            ClientMessage::Commit { at, commit, welcome } => self.on_commit(id, at, commit, welcome).await?,
+            ClientMessage::Ack { at } => self.on_ack(id, &at),
+            ClientMessage::Application { at, message } => self.on_application(id, at, message),
+            ClientMessage::Refused { at, reason } => {
+                // Its words may quote names out of certificates: the log gets their length.
+                tracing::warn!(
+                    epoch = at.epoch,
+                    words = reason.len(),
+                    "a client refused what it was sent"
+                );
+            }
+            ClientMessage::Leave {} => self.on_leave(id),
+            ClientMessage::Hello { .. } | ClientMessage::CertificateRequest { .. } | ClientMessage::Ping {} => {
+                self.send(
+                    id,
+                    &error(ErrorCode::UnexpectedMessage, "this does not belong here", false),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that follows from the state.
+    async fn step(&mut self) -> Result<(), Error> {
+        self.note_absences();
+        if self.is_abandoned() {
+            self.end_group().await?;
+        }
+        self.propose_if_due().await?;
+        self.create_if_needed().await?;
+        self.tell_presence();
+        self.drop_overrun();
+        Ok(())
+    }
+
+    fn on_leave(&mut self, id: ConnectionId) {
+        let Some(gone) = self.connections.remove(&id) else {
+            return;
+        };
+        let leaf = self.leaf_of(&gone.session);
+        if let (Some(leaf), Some(group)) = (leaf, &mut self.group) {
+            group.leaving.insert(leaf);
+            // Who leaves is not kept waiting for company.
+            self.gathering.get_or_insert_with(Instant::now);
+        }
+        self.presence_changed = true;
+    }
+
+    /// DLVR-9: nobody is left who could commit, or is expected back.
+    fn is_abandoned(&self) -> bool {
+        let Some(group) = &self.group else { return false };
+        !self.somebody_is_in() && group.public.roster().leaves().all(|leaf| self.is_gone(group, leaf))
+    }
+
+    async fn end_group(&mut self) -> Result<(), Error> {
+        let Some(group) = self.group.take() else { return Ok(()) };
+        let mut db = self.shared.store.write().await?;
+        groups::end_group(&mut db, group.public.group_id(), now().0).await?;
+        db.commit().await.map_err(crate::StorageError::from)?;
+        self.tell_removals(group.public.roster().iter());
+        tracing::info!(epoch = group.public.epoch(), "a group ended: nobody was left in it");
+        self.gathering = None;
+        Ok(())
+    }
+
+    fn is_gone(&self, group: &Group, leaf: u32) -> bool {
+        group.leaving.contains(&leaf)
+            || group
+                .absent
+                .get(&leaf)
+                .is_some_and(|since| since.elapsed() >= self.shared.config.timing.gone)
+    }
+
+    fn somebody_is_in(&self) -> bool {
+        self.connections.values().any(|c| matches!(c.standing, Standing::In))
+    }
+
+    /// The leaf that a session's device holds.
+    fn leaf_of(&self, session: &Session) -> Option<u32> {
+        self.group
+            .as_ref()?
+            .public
+            .roster()
+            .leaf_of(&session.participant, &session.device)
+    }
+
+    fn at(&self) -> Option<GroupEpoch> {
+        let public = &self.group.as_ref()?.public;
+        Some(GroupEpoch {
+            group_id: public.group_id().into(),
+            epoch: public.epoch(),
+        })
+    }
+
+    fn is_idle(&self) -> bool {
+        self.connections.is_empty() && self.group.is_none()
+    }
+
+    /// When to look again although nothing comes in.
+    fn next_due(&self) -> Instant {
+        let timing = &self.shared.config.timing;
+        let absences = self
+            .group
+            .iter()
+            .flat_map(|g| g.absent.values())
+            .map(|since| *since + timing.gone);
+        let settled = self
+            .group
+            .as_ref()
+            .and_then(|g| g.proposed_at)
+            .map(|at| at + timing.settle);
+        let gathered = self.gathering.map(|since| since + timing.gather);
+        let creating = self.creating.as_ref().map(|c| c.until);
+        let now = Instant::now();
+        let far = now + std::time::Duration::from_secs(60);
+        absences
+            .chain(settled)
+            .chain(gathered)
+            .chain(creating)
+            .filter(|at| *at > now)
+            .min()
+            .unwrap_or(far)
+    }
+
+    fn send(&mut self, id: ConnectionId, message: &ServerMessage) {
+        self.send_text(id, encode(message));
+    }
+
+    fn send_text(&mut self, id: ConnectionId, text: Utf8Bytes) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.send(text);
+        }
+    }
+
+    /// To everybody in the group but one, in the order of calls.
+    fn fan_out(&mut self, message: &ServerMessage, except: Option<ConnectionId>) {
+        let text = encode(message);
+        for (id, connection) in &mut self.connections {
+            if matches!(connection.standing, Standing::In) && Some(*id) != except {
+                connection.send(text.clone());
+            }
+        }
+    }
+
+    fn drop_overrun(&mut self) {
+        let slow: Vec<ConnectionId> = self
+            .connections
+            .iter()
+            .filter(|(_, c)| c.overrun)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in slow {
+            tracing::info!("a client does not read fast enough; it is disconnected and may resume");
+            self.on_disconnect(id, Instant::now());
+        }
+    }
+}
+
+impl Connection {
+    fn send(&mut self, text: Utf8Bytes) {
+        // A message is never left out of the order: who cannot take one is disconnected.
+        if self.overrun || self.out.try_send(text).is_err() {
+            self.overrun = true;
+        }
+    }
+}
+
+/// For a generation that is over.
+fn ended(group_id: &[u8], reason: EndReason) -> ServerMessage {
+    ServerMessage::Ended {
+        group_id: group_id.into(),
+        reason,
+    }
+}

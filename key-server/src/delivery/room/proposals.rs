@@ -1,0 +1,221 @@
+//! Arrivals and departures become proposals: gathered, stored, sent to all, and proposed again in the next epoch
+//! when no commit took them up.
+
+use e2ee_core::group::check::Proposed;
+use e2ee_core::group::{CheckedKeyPackage, Profile};
+use e2ee_core::wire::delivery::{EndReason, ErrorCode, GroupEpoch, ServerMessage};
+use tokio::time::Instant;
+
+use super::{Arrival, Room, Standing, ended};
+use crate::clock::now;
+use crate::delivery::signer::{self, Wish};
+use crate::delivery::{ConnectionId, error};
+use crate::error::Error;
+use crate::store::groups::{self, Proposal};
+
+/// One proposal to be made, and the connection that it is for.
+struct Due {
+    wish: Wish,
+    certificate_index: Option<u64>,
+    for_whom: Option<ConnectionId>,
+}
+
+impl Room {
+    /// A request to be let in. Whoever asks with a good key package does not hold the group, whatever was before.
+    pub(super) async fn on_join(
+        &mut self,
+        id: ConnectionId,
+        key_package: &[u8],
+        replaces: Option<GroupEpoch>,
+    ) -> Result<(), Error> {
+        let Some(connection) = self.connections.get(&id) else {
+            return Ok(());
+        };
+        let profile = self
+            .group
+            .as_ref()
+            .map_or(Profile::Standard, |g| g.public.policy().profile());
+        let checked = CheckedKeyPackage::from_message(key_package, profile, self.shared.identity.trust(), now());
+        let package = match checked {
+            Ok(package) => package,
+            Err(refusal) => {
+                self.send(id, &error(ErrorCode::KeyPackageRefused, &refusal.to_string(), false));
+                return Ok(());
+            }
+        };
+        let Some(certificate_index) = self.certificate_index(&package, &connection.session).await? else {
+            self.send(
+                id,
+                &error(
+                    ErrorCode::KeyPackageRefused,
+                    "the certificate was not issued to this session",
+                    false,
+                ),
+            );
+            return Ok(());
+        };
+        let waiting = self
+            .connections
+            .values()
+            .filter(|c| matches!(c.standing, Standing::Waiting(_)))
+            .count();
+        let members = self.group.as_ref().map_or(0, |g| g.public.roster().len());
+        if waiting + members >= self.shared.config.limits.max_members {
+            self.send(id, &error(ErrorCode::RateLimited, "the room is full", false));
+            return Ok(());
+        }
+        // A client that replaces itself in a generation that is over has nothing to replace.
+        if let Some(at) = replaces
+            && self.at().is_none_or(|own| own.group_id != at.group_id)
+        {
+            self.send(id, &ended(at.group_id.as_slice(), EndReason::Abandoned));
+        }
+        // Whoever asks anew holds nothing of the leaf that it had.
+        let leaf = self.connections.get(&id).and_then(|c| self.leaf_of(&c.session));
+        if let (Some(leaf), Some(group)) = (leaf, &mut self.group) {
+            group.leaving.insert(leaf);
+        }
+        self.set_standing(
+            id,
+            Standing::Waiting(Box::new(Arrival {
+                package,
+                certificate_index,
+            })),
+        );
+        Ok(())
+    }
+
+    /// DLVR-4: gathered for a moment, so that k arrivals are one commit (PF-35); held back while earlier proposals of this
+    /// epoch are being committed, so that a commit under way is not made invalid by each newcomer.
+    pub(super) async fn propose_if_due(&mut self) -> Result<(), Error> {
+        if self.group.is_none() || !self.somebody_is_in() {
+            self.gathering = None;
+            return Ok(());
+        }
+        let due = self.due();
+        if due.is_empty() {
+            self.gathering = None;
+            return Ok(());
+        }
+        let timing = &self.shared.config.timing;
+        let since = *self.gathering.get_or_insert_with(Instant::now);
+        let settled = self
+            .group
+            .as_ref()
+            .and_then(|g| g.proposed_at)
+            .is_none_or(|at| at.elapsed() >= timing.settle);
+        if since.elapsed() < timing.gather || !settled {
+            return Ok(());
+        }
+        self.gathering = None;
+        self.propose(due).await
+    }
+
+    /// What the state asks for and is not pending yet: Removes of the gone and of leaves that are being replaced, Adds of
+    /// the waiting.
+    fn due(&self) -> Vec<Due> {
+        let Some(group) = &self.group else { return Vec::new() };
+        let pending = group.public.pending();
+        let waiting: Vec<_> = self
+            .connections
+            .iter()
+            .filter_map(|(id, c)| match &c.standing {
+                Standing::Waiting(arrival) => Some((*id, &c.session, arrival)),
+                _ => None,
+            })
+            .collect();
+        let replaced: Vec<u32> = waiting
+            .iter()
+            .filter_map(|(_, session, _)| self.leaf_of(session))
+            .collect();
+        let mut due = Vec::new();
+        for leaf in group.public.roster().leaves() {
+            if (self.is_gone(group, leaf) || replaced.contains(&leaf)) && !pending.removes(leaf) {
+                due.push(Due {
+                    wish: Wish::Remove(leaf),
+                    certificate_index: None,
+                    for_whom: None,
+                });
+            }
+        }
+        for (id, session, arrival) in waiting {
+            // One Add per device and epoch: a newer request waits for the next epoch.
+            let asked = pending.iter().any(|p| match p.what() {
+                Proposed::Add(add) => {
+                    let certificate = add.certificate();
+                    certificate.person() == Some(session.participant.as_str())
+                        && certificate.device() == Some(session.device.as_str())
+                }
+                _ => false,
+            });
+            if !asked {
+                due.push(Due {
+                    wish: Wish::Add(Box::new(arrival.package.key_package().clone())),
+                    certificate_index: Some(arrival.certificate_index),
+                    for_whom: Some(id),
+                });
+            }
+        }
+        due
+    }
+
+    async fn propose(&mut self, due: Vec<Due>) -> Result<(), Error> {
+        let Some(at) = self.at() else { return Ok(()) };
+        let (wishes, about): (Vec<_>, Vec<_>) = due
+            .into_iter()
+            .map(|d| (d.wish, (d.certificate_index, d.for_whom)))
+            .unzip();
+        let signed = signer::sign(self.shared.keystore.clone(), at.group_id.as_slice(), at.epoch, wishes).await?;
+
+        let mut accepted = Vec::new();
+        for (message, (certificate_index, for_whom)) in signed.into_iter().zip(about) {
+            let Some(group) = &mut self.group else { return Ok(()) };
+            match group.public.apply(&message, now()) {
+                Ok(_) => accepted.push(Proposal {
+                    message,
+                    certificate_index,
+                }),
+                // Its certificate or key package ran out while it waited, or the like: its own affair.
+                Err(refusal) => match for_whom {
+                    Some(id) => {
+                        self.send(id, &error(ErrorCode::KeyPackageRefused, &refusal.to_string(), false));
+                        self.set_standing(id, Standing::Outside);
+                    }
+                    None => return Err(Error::Bug("a Remove of a member was refused")),
+                },
+            }
+        }
+        if accepted.is_empty() {
+            return Ok(());
+        }
+        // DLVR-5: stored before it is sent, or a restart would have members commit what the service does not know.
+        let mut db = self.shared.store.write().await?;
+        let Some(group) = &mut self.group else { return Ok(()) };
+        for proposal in &accepted {
+            groups::insert_proposal(&mut db, at.group_id.as_slice(), at.epoch, group.next_seq, proposal).await?;
+            group.next_seq += 1;
+        }
+        db.commit().await.map_err(crate::StorageError::from)?;
+        group.proposed_at = Some(Instant::now());
+        tracing::debug!(epoch = at.epoch, proposals = accepted.len(), "proposed");
+        let message = self.proposals_message(at, accepted).await?;
+        self.fan_out(&message, None);
+        Ok(())
+    }
+
+    pub(super) async fn proposals_message(
+        &self,
+        at: GroupEpoch,
+        proposals: Vec<Proposal>,
+    ) -> Result<ServerMessage, Error> {
+        let receipts = self
+            .receipts(proposals.iter().filter_map(|p| p.certificate_index))
+            .await?;
+        let proposals = proposals.into_iter().map(|p| p.message.into()).collect();
+        Ok(ServerMessage::Proposals {
+            at,
+            proposals,
+            receipts,
+        })
+    }
+}
