@@ -1,0 +1,31 @@
+//! What the browser's worker runs: the protocol of `e2ee-core` behind a small JavaScript interface.
+//!
+//! ```text
+//! text, time, intents --> Client --> events (JSON): what to send, whom to show, when to wake
+//!   encoder's frames --> Client::seal --> sealed frames, or nothing
+//!    received frames --> Client::open --> what the sender's encoder made, or nothing
+//! ```
+//! Keys enter [`client::Client`] from the engine and have no way out of it.
+#![forbid(unsafe_code)]
+
+pub mod client;
+pub mod event;
+mod panic;
+mod verdict;
+
+use wasm_bindgen::prelude::wasm_bindgen;
+
+pub use panic::last_panic;
+pub use verdict::drop_reasons;
+
+/// The version of the protocol engine in this worker, for the page and for reports of faults.
+#[wasm_bindgen]
+#[must_use]
+pub fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}
+
+#[wasm_bindgen(start)]
+fn start() {
+    panic::remember();
+}

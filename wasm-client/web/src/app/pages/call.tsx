@@ -1,0 +1,146 @@
+// The meeting itself: tiles, one's devices, and the two panels.
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { JSX } from "preact";
+import type { Meeting } from "../../sdk/meeting";
+import type { MeetingState } from "../../sdk/state";
+import { Chat } from "../parts/chat";
+import { Controls, type Panel } from "../parts/controls";
+import { Grid } from "../parts/grid";
+import { Close, LinkIcon, Mark } from "../parts/icons";
+import { Notices } from "../parts/notices";
+import { Security } from "../parts/security";
+import { headline } from "../words";
+
+export function Call({ meeting, state }: { meeting: Meeting; state: MeetingState }): JSX.Element {
+  const [panel, setPanel] = useState<Panel | null>(() =>
+    matchMedia("(min-width: 60rem)").matches ? "security" : null,
+  );
+  const [read, setRead] = useState(0);
+  useEffect(() => {
+    if (panel === "chat") setRead(state.chat.length);
+  }, [panel, state.chat.length]);
+  const toggle = (next: Panel): void => setPanel(panel === next ? null : next);
+  const words = headline(state);
+  const alone = state.phase.name === "call" && state.people.length === 1;
+  return (
+    <div
+      class={`call${panel ? " call-with-panel" : ""}`}
+      data-testid="call"
+      data-page="call"
+      data-phase={state.phase.name}
+      data-epoch={state.epoch}
+      data-people={state.people.length}
+      data-delivery={state.delivery}
+      data-relay={state.relay}
+    >
+      <header class="call-head">
+        <span class="brand brand-small">
+          <Mark />
+          <span>Conclave</span>
+        </span>
+        <button
+          type="button"
+          class={`protection-pill protection-${words.tone}`}
+          data-testid="headline"
+          aria-expanded={panel === "security"}
+          aria-controls="panel"
+          title={words.long}
+          onClick={() => toggle("security")}
+        >
+          <span>{words.short}</span>
+          {state.epoch !== null && <span class="pill-epoch">epoch {state.epoch}</span>}
+        </button>
+        <CopyLink link={state.link} />
+      </header>
+      <main class="stage" aria-label="Meeting">
+        <Grid meeting={meeting} state={state} />
+        {alone && <Invite link={state.link} />}
+        <Connection state={state} />
+        <Notices notices={state.notices} />
+      </main>
+      {panel && (
+        <aside class="panel" id="panel" aria-label={panel === "chat" ? "Chat" : "People and security"}>
+          <header class="panel-head">
+            <h2>{panel === "chat" ? "Chat" : "People and security"}</h2>
+            <button
+              type="button"
+              class="control control-bare"
+              data-testid="close-panel"
+              aria-label="Close this panel"
+              onClick={() => setPanel(null)}
+            >
+              <Close />
+            </button>
+          </header>
+          {panel === "chat" ? (
+            <Chat lines={state.chat} ready={state.phase.name === "call"} onSend={(text) => meeting.chat(text)} />
+          ) : (
+            <Security state={state} devices={meeting.options.devices} onCompared={() => meeting.markCompared()} />
+          )}
+        </aside>
+      )}
+      <Controls
+        local={state.local}
+        panel={panel}
+        unread={state.chat.length - read}
+        onMicrophone={(on) => meeting.setMicrophone(on)}
+        onCamera={(on) => meeting.setCamera(on)}
+        onScreen={(on) => meeting.setScreen(on)}
+        onPanel={toggle}
+        onLeave={() => meeting.leave()}
+      />
+    </div>
+  );
+}
+
+function CopyLink({ link }: { link: string }): JSX.Element {
+  const [copied, setCopied] = useState(false);
+  const timer = useRef<number>(undefined);
+  const copy = (): void => {
+    navigator.clipboard.writeText(link).then(
+      () => {
+        setCopied(true);
+        window.clearTimeout(timer.current);
+        timer.current = window.setTimeout(() => setCopied(false), 2500);
+      },
+      () => window.prompt("Copy this link", link),
+    );
+  };
+  return (
+    <button type="button" class="button button-link" data-testid="copy-link" data-link={link} onClick={copy}>
+      <LinkIcon />
+      <span aria-live="polite">{copied ? "Link copied" : "Copy link"}</span>
+    </button>
+  );
+}
+
+function Invite({ link }: { link: string }): JSX.Element {
+  return (
+    <section class="invite" aria-label="Invite somebody">
+      <p>
+        Send this link to whom you want here. It also pins who may issue certificates for this meeting, so send all of
+        it.
+      </p>
+      <code class="invite-link" data-testid="room-link">
+        {link}
+      </code>
+    </section>
+  );
+}
+
+function Connection({ state }: { state: MeetingState }): JSX.Element | null {
+  const text =
+    state.phase.name === "rejoining"
+      ? "Coming back into the group. Nothing is sent or played until that is done."
+      : state.relay === "lost"
+        ? "The connection that carries sound and picture is lost. Trying again."
+        : state.delivery === "lost"
+          ? "The key server does not answer. The call goes on under this epoch's keys; trying again."
+          : null;
+  if (text === null) return null;
+  return (
+    <p class="connection" role="status" data-testid="connection">
+      {text}
+    </p>
+  );
+}

@@ -1,0 +1,73 @@
+// The door: one's own picture and name, before anything is sent.
+import type { JSX } from "preact";
+import type { DeviceProblem, LocalDevices } from "../../sdk/media/devices";
+import { DevicePicker } from "../parts/device-picker";
+import { Camera, CameraOff, Mic, MicOff } from "../parts/icons";
+import { Video } from "../parts/video";
+import { NameForm } from "./name-form";
+import { Shell } from "./shell";
+
+export interface JoinProps {
+  devices: LocalDevices;
+  onJoin: (name: string) => void;
+}
+
+export function Join({ devices, onJoin }: JoinProps): JSX.Element {
+  const { problem } = devices;
+  const { microphone, camera } = devices.tracks;
+  return (
+    <Shell testid="join">
+      <div class="join">
+        <section class="preview" aria-label="Your picture">
+          {camera ? (
+            <Video track={camera} label="Your own picture" mirrored />
+          ) : (
+            <p class="preview-off">{problem ? deviceWords(problem) : "Your camera is off"}</p>
+          )}
+          <div class="preview-controls">
+            <button
+              type="button"
+              class={`control${microphone ? "" : " control-off"}`}
+              aria-pressed={microphone !== null}
+              data-testid="preview-microphone"
+              onClick={() => void devices.set("microphone", microphone === null)}
+            >
+              {microphone ? <Mic /> : <MicOff />}
+              <span class="control-label">{microphone ? "Microphone on" : "Microphone off"}</span>
+            </button>
+            <button
+              type="button"
+              class={`control${camera ? "" : " control-off"}`}
+              aria-pressed={camera !== null}
+              data-testid="preview-camera"
+              onClick={() => void devices.set("camera", camera === null)}
+            >
+              {camera ? <Camera /> : <CameraOff />}
+              <span class="control-label">{camera ? "Camera on" : "Camera off"}</span>
+            </button>
+          </div>
+        </section>
+        <section class="card" aria-labelledby="join-title">
+          <h1 id="join-title">Join the meeting</h1>
+          <NameForm action="Join" busy={false} problem={null} onSubmit={onJoin}>
+            <DevicePicker devices={devices} />
+            <p class="hint">Nothing leaves this browser before you join, and nothing unencrypted after.</p>
+          </NameForm>
+        </section>
+      </div>
+    </Shell>
+  );
+}
+
+export function deviceWords(problem: DeviceProblem): string {
+  switch (problem) {
+    case "denied":
+      return "The browser does not let this page use your camera or microphone. Allow it in the address bar, or join without.";
+    case "missing":
+      return "No camera or microphone was found. You can join without.";
+    case "busy":
+      return "Your camera or microphone is in use by another program. Close it and switch it on again, or join without.";
+    case "failed":
+      return "Your camera or microphone could not be started. You can join without.";
+  }
+}

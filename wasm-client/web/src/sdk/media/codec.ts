@@ -1,0 +1,67 @@
+// Which codec and which layers a sender uses, and which header extensions it negotiates.
+export type VideoCodec = "vp8" | "vp9" | "av1" | "h264";
+
+const MIME: Record<VideoCodec, string> = { vp8: "video/vp8", vp9: "video/vp9", av1: "video/av1", h264: "video/h264" };
+const DEPENDENCY_DESCRIPTOR = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
+const LEVELS = ["urn:ietf:params:rtp-hdrext:ssrc-audio-level", "urn:ietf:params:rtp-hdrext:csrc-audio-level"];
+
+/** `?codec=` in the page's address: a preference and no more, so that each codec can be tried in a real call. */
+export function preferredCodec(search: string): VideoCodec {
+  const asked = new URLSearchParams(search).get("codec");
+  return asked === "vp9" || asked === "av1" || asked === "h264" ? asked : "vp8";
+}
+
+/** Three simulcast layers where the codec's layers are streams of their own; the relay picks one for each receiver. */
+export function cameraEncodings(codec: VideoCodec): RTCRtpEncodingParameters[] {
+  if (codec === "vp8" || codec === "h264") {
+    return [
+      { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
+      { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
+      { rid: "f", scaleResolutionDownBy: 1, maxBitrate: 1_700_000 },
+    ];
+  }
+  return [{ maxBitrate: 1_700_000 }];
+}
+
+export const SCREEN_ENCODINGS: RTCRtpEncodingParameters[] = [{ maxBitrate: 2_500_000, maxFramerate: 15 }];
+
+/** Only this codec and its retransmission: no RED, no FEC, whose packets would carry frames past the transform's view. */
+export function preferVideo(transceiver: RTCRtpTransceiver, codec: VideoCodec): void {
+  keep(transceiver, "video", (mime) => mime === MIME[codec] || mime === "video/rtx");
+}
+
+export function preferOpus(transceiver: RTCRtpTransceiver): void {
+  keep(transceiver, "audio", (mime) => mime === "audio/opus");
+}
+
+function keep(transceiver: RTCRtpTransceiver, kind: "audio" | "video", wanted: (mime: string) => boolean): void {
+  const codecs = (RTCRtpSender.getCapabilities(kind)?.codecs ?? []).filter((codec) =>
+    wanted(codec.mimeType.toLowerCase()),
+  );
+  if (!codecs.some((codec) => codec.mimeType.toLowerCase() !== "video/rtx")) return;
+  try {
+    transceiver.setCodecPreferences(codecs);
+  } catch {
+    // An older browser wants receive capabilities here. The offer is hardened in SDP as well (sdp.ts).
+  }
+}
+
+interface NegotiatesExtensions {
+  getHeaderExtensionsToNegotiate(): { uri: string; direction: RTCRtpTransceiverDirection }[];
+  setHeaderExtensionsToNegotiate(extensions: { uri: string; direction: RTCRtpTransceiverDirection }[]): void;
+}
+
+/** The Dependency Descriptor on, so that the relay needs no look at payloads; audio levels off. Where the browser lets us. */
+export function chooseExtensions(transceiver: RTCRtpTransceiver): void {
+  if (!negotiatesExtensions(transceiver)) return;
+  const extensions = transceiver.getHeaderExtensionsToNegotiate();
+  for (const extension of extensions) {
+    if (extension.uri === DEPENDENCY_DESCRIPTOR) extension.direction = "sendrecv";
+    if (LEVELS.includes(extension.uri)) extension.direction = "stopped";
+  }
+  transceiver.setHeaderExtensionsToNegotiate(extensions);
+}
+
+function negotiatesExtensions(transceiver: RTCRtpTransceiver): transceiver is RTCRtpTransceiver & NegotiatesExtensions {
+  return "setHeaderExtensionsToNegotiate" in transceiver && "getHeaderExtensionsToNegotiate" in transceiver;
+}

@@ -1,0 +1,44 @@
+// One receiver. It may serve one producer after another; what it plays is decided by the leaf that the worker
+// authenticated on it, and nothing is played before.
+import type { EngineWorker } from "../engine-worker";
+import type { ProducerInfo } from "../relay/messages";
+import type { Stream } from "../state";
+import { attach, type Way } from "./attach";
+
+export class Incoming {
+  /** What the relay says comes here: used to subscribe, never to choose a tile. */
+  producer: ProducerInfo | null = null;
+  /** Whose frames opened here. */
+  authenticated: { leaf: number; stream: Stream } | null = null;
+
+  constructor(
+    readonly id: string,
+    readonly kind: "audio" | "video",
+    readonly transceiver: RTCRtpTransceiver,
+    readonly worker: EngineWorker,
+    way: Way,
+  ) {
+    attach(transceiver.receiver, { role: "open", id, kind }, worker, way);
+  }
+
+  get track(): MediaStreamTrack {
+    return this.transceiver.receiver.track;
+  }
+
+  serve(producer: ProducerInfo): void {
+    this.producer = producer;
+    this.transceiver.direction = "recvonly";
+    this.forget();
+  }
+
+  retire(): void {
+    this.producer = null;
+    this.transceiver.direction = "inactive";
+    this.forget();
+  }
+
+  forget(): void {
+    this.authenticated = null;
+    this.worker.post({ type: "forget-sender", id: this.id });
+  }
+}

@@ -1,0 +1,186 @@
+// Everything between one's devices and the relay: which tracks are wanted, the session that carries them, and its
+// replacement when it is lost.
+import type { EngineWorker } from "../engine-worker";
+import { Listeners } from "../listeners";
+import { relayUrl } from "../relay/socket";
+import { STREAMS, type Link, type LocalDevice, type LocalMedia, type Stream } from "../state";
+import { hasEncodedStreams, hasScriptTransform } from "../support";
+import type { Way } from "./attach";
+import { preferredCodec } from "./codec";
+import type { LocalDevices } from "./devices";
+import { ScreenShare } from "./screen";
+import { RelaySession } from "./session";
+
+const FIRST_RETRY_MS = 250;
+const LAST_RETRY_MS = 8_000;
+
+export class Media {
+  readonly screen = new ScreenShare();
+  readonly #changes = new Listeners<void>();
+  readonly #notes = new Listeners<string>();
+  #way: Way = hasScriptTransform() ? "script" : "streams";
+  #credentials: { url: string; token: string } | null = null;
+  #session: RelaySession;
+  #link: Link = "connecting";
+  #retryMs = FIRST_RETRY_MS;
+  #retry: number | undefined;
+  #keysThere = false;
+  #audible = true;
+  #starting: Partial<Record<"microphone" | "camera", boolean>> = {};
+  #closed = false;
+
+  constructor(
+    readonly worker: EngineWorker,
+    readonly devices: LocalDevices,
+  ) {
+    this.#session = this.#open();
+    devices.subscribe(() => this.#carryAll());
+    this.screen.subscribe(() => this.#carryAll());
+  }
+
+  /** Something that `local`, `link` or `track` tell has changed. */
+  onChange(listener: () => void): void {
+    this.#changes.add(listener);
+  }
+
+  /** Something that the user should hear once. */
+  onNote(listener: (text: string) => void): void {
+    this.#notes.add(listener);
+  }
+
+  get session(): RelaySession {
+    return this.#session;
+  }
+
+  get link(): Link {
+    return this.#link;
+  }
+
+  get local(): LocalMedia {
+    return {
+      microphone: this.#audible || !this.devices.tracks.microphone ? this.#device("microphone") : "off",
+      camera: this.#device("camera"),
+      screen: this.screen.tracks.screen ? this.#released("screen") : "off",
+    };
+  }
+
+  ownTrack(stream: "camera" | "screen"): MediaStreamTrack | null {
+    return stream === "camera" ? this.devices.tracks.camera : this.screen.tracks.screen;
+  }
+
+  /** Where the relay is. The first call connects; a later one renews the token for the next connection. */
+  useRelay(url: string, token: string): void {
+    const first = this.#credentials === null;
+    this.#credentials = { url: relayUrl(url, location.origin), token };
+    if (first) this.#session.connect(this.#credentials.url, token);
+    else if (this.#link === "lost") this.#reconnectSoon();
+  }
+
+  expectSealing(keysThere: boolean): void {
+    this.#keysThere = keysThere;
+    this.#session.expectSealing(keysThere);
+  }
+
+  /** Muting keeps the microphone open, so that unmuting is immediate; the first time may have to ask for it. */
+  async setMicrophone(on: boolean): Promise<void> {
+    this.#audible = on;
+    this.#session.setAudible(on);
+    if (on && !this.devices.tracks.microphone) await this.#switch("microphone", true);
+    this.#changes.tell();
+  }
+
+  /** Off stops the camera itself. */
+  setCamera(on: boolean): Promise<void> {
+    return this.#switch("camera", on);
+  }
+
+  close(): void {
+    this.#closed = true;
+    window.clearTimeout(this.#retry);
+    this.#session.close();
+    this.devices.stopAll();
+    this.screen.stop();
+  }
+
+  async #switch(kind: "microphone" | "camera", on: boolean): Promise<void> {
+    this.#starting = { ...this.#starting, [kind]: on };
+    this.#changes.tell();
+    await this.devices.set(kind, on);
+    this.#starting = { ...this.#starting, [kind]: false };
+    this.#changes.tell();
+  }
+
+  #device(kind: "microphone" | "camera"): LocalDevice {
+    if (this.#starting[kind]) return "starting";
+    if (!this.devices.tracks[kind]) return this.devices.problem === null ? "off" : "blocked";
+    return this.#released(kind);
+  }
+
+  #released(stream: Stream): LocalDevice {
+    const sending = this.#session.sending(stream);
+    return sending === "sent" ? "on" : sending === "unsealed" ? "unsealed" : "held";
+  }
+
+  #open(): RelaySession {
+    const session = new RelaySession(this.worker, this.#way, preferredCodec(location.search), {
+      up: () => {
+        this.#link = "up";
+        this.#retryMs = FIRST_RETRY_MS;
+        this.#changes.tell();
+      },
+      over: (why) => {
+        this.#link = "lost";
+        this.#changes.tell();
+        if (why !== "disconnected" && why !== "replaced") this.#reconnectSoon();
+      },
+      changed: () => this.#changes.tell(),
+      refused: (words) => this.#notes.tell(`The relay did not take what this device offered: ${words}`),
+      unconfirmed: (stream) => this.#unconfirmed(stream),
+    });
+    this.#session = session;
+    session.expectSealing(this.#keysThere);
+    session.setAudible(this.#audible);
+    this.#carryAll();
+    return session;
+  }
+
+  #carryAll(): void {
+    if (this.#closed) return;
+    const tracks: Record<Stream, MediaStreamTrack | null> = { ...this.devices.tracks, ...this.screen.tracks };
+    for (const stream of STREAMS)
+      void this.#session.carry(stream, tracks[stream]).then(() => this.#session.setAudible(this.#audible));
+    this.#changes.tell();
+  }
+
+  #reconnectSoon(): void {
+    if (this.#closed) return;
+    window.clearTimeout(this.#retry);
+    const wait = this.#retryMs * (0.75 + Math.random() / 2);
+    this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
+    this.#retry = window.setTimeout(() => this.#reconnect(), wait);
+  }
+
+  #reconnect(): void {
+    if (this.#closed || !this.#credentials) return;
+    const { url, token } = this.#credentials;
+    this.#open().connect(url, token);
+  }
+
+  /** PF-28: the other way where the browser has one, else nothing is sent. */
+  #unconfirmed(stream: Stream): void {
+    if (this.#way === "script" && hasEncodedStreams()) {
+      this.#notes.tell(
+        "The browser did not confirm that it encrypts. Trying its other way; nothing of you was sent so far.",
+      );
+      this.#way = "streams";
+      this.#session.close();
+      this.#link = "lost";
+      this.#reconnect();
+      return;
+    }
+    this.#session.stopForGood(stream);
+    this.#notes.tell(
+      "The browser did not confirm that it encrypts, so this device does not send. You can hear and see the others.",
+    );
+  }
+}

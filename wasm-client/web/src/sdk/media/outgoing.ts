@@ -1,0 +1,104 @@
+// CLNT-5: one sender and the rule of PF-28: what a person says or shows is released only when the worker has sealed a frame of
+// this very sender. Until then the track is disabled, which encoders turn into silence and black.
+import type { TransformOptions } from "../messages";
+import type { Stream } from "../state";
+import { attach, type Way } from "./attach";
+import type { EngineWorker } from "../engine-worker";
+
+export type OutgoingState = "idle" | "held" | "sent" | "unsealed";
+
+export class Outgoing {
+  /** Time spent with a track, a connection and keys, and yet without a sealed frame. */
+  waitedMs = 0;
+  #confirmed = false;
+  #given: MediaStreamTrack | null = null;
+  #carried: MediaStreamTrack | null = null;
+  #applied: Promise<void> = Promise.resolve();
+  /** A clone, so that disabling it does not darken the picture that the person sees of themselves. */
+  #track: MediaStreamTrack | null = null;
+  #audible = true;
+  #stopped = false;
+  #closed = false;
+
+  constructor(
+    readonly id: string,
+    readonly stream: Stream,
+    readonly transceiver: RTCRtpTransceiver,
+    worker: EngineWorker,
+    way: Way,
+  ) {
+    const options: TransformOptions = { role: "seal", id, stream };
+    attach(transceiver.sender, options, worker, way);
+  }
+
+  get state(): OutgoingState {
+    if (this.#stopped) return "unsealed";
+    if (!this.#track) return "idle";
+    return this.#confirmed ? "sent" : "held";
+  }
+
+  /** The track to carry from now on. The same one again changes nothing. */
+  carry(track: MediaStreamTrack | null): Promise<void> {
+    if (this.#given !== track) {
+      this.#given = track;
+      // One after the other, each with what is wanted by then: browsers answer such calls late and in parts.
+      this.#applied = this.#applied.then(() => this.#apply());
+    }
+    return this.#applied;
+  }
+
+  /** Muting keeps the track: silence is sent, sealed like speech and just as long. */
+  setAudible(audible: boolean): void {
+    this.#audible = audible;
+    this.#release();
+  }
+
+  /** The worker sealed a frame of this sender. */
+  confirm(): void {
+    this.#confirmed = true;
+    this.#release();
+  }
+
+  get awaitsConfirmation(): boolean {
+    return this.#track !== null && !this.#confirmed && !this.#stopped;
+  }
+
+  /** No transform was confirmed by any way: nothing is sent from here any more. */
+  stopForGood(): void {
+    this.#stopped = true;
+    this.close();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#track?.stop();
+    this.#track = null;
+    void this.transceiver.sender.replaceTrack(null).catch(() => undefined);
+  }
+
+  async #apply(): Promise<void> {
+    const given = this.#given;
+    if (given === this.#carried || this.#stopped || this.#closed) return;
+    this.#carried = given;
+    const former = this.#track;
+    const next = given?.clone() ?? null;
+    this.#track = next;
+    this.#release();
+    await this.transceiver.sender.replaceTrack(next).catch(() => undefined);
+    former?.stop();
+    if (this.stream === "camera" || this.stream === "screen") await this.#encode(next !== null);
+  }
+
+  /** Firefox goes on with black frames where there is no track; a camera that is off sends nothing. */
+  async #encode(active: boolean): Promise<void> {
+    const { sender } = this.transceiver;
+    const parameters = sender.getParameters();
+    if (parameters.encodings.every((encoding) => (encoding.active ?? true) === active)) return;
+    for (const encoding of parameters.encodings) encoding.active = active;
+    await sender.setParameters(parameters).catch(() => undefined);
+  }
+
+  #release(): void {
+    if (this.#track) this.#track.enabled = this.#confirmed && this.#audible;
+  }
+}

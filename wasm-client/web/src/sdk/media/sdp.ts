@@ -1,0 +1,85 @@
+// What has to be said in SDP because browsers have no other way to say it. Pure functions on text; only lines that are
+// named here change.
+
+/** CLNT-10: speech leaks through packet sizes and levels: constant bit rate, no gaps in silence, one channel. */
+const OPUS = { cbr: "1", usedtx: "0", stereo: "0", "sprop-stereo": "0", useinbandfec: "1", maxaveragebitrate: "32000" };
+
+/** Header extensions that tell the relay how loud somebody speaks. */
+const TELLTALE = ["urn:ietf:params:rtp-hdrext:ssrc-audio-level", "urn:ietf:params:rtp-hdrext:csrc-audio-level"];
+
+/** Our offer: no audio levels, no RED (two frames in one packet, the older one outside of any SFrame), Opus constant. */
+export function hardenOffer(sdp: string): string {
+  return mapSections(sdp, (section) =>
+    section.startsWith("m=audio") ? constantOpus(withoutRed(withoutLevels(section))) : section,
+  );
+}
+
+/** The relay's answer, as our encoder shall read it: browsers take `cbr` and `usedtx` from the remote description. */
+export function hardenAnswer(sdp: string): string {
+  return mapSections(sdp, (section) => (section.startsWith("m=audio") ? constantOpus(section) : section));
+}
+
+/** What each m-line of a description says of its direction, by mid. */
+export function directions(sdp: string): Map<string, string> {
+  const sections = sdp.split(/^(?=m=)/m).slice(1);
+  return new Map(
+    sections.map((section) => [
+      /^a=mid:(\S+)/m.exec(section)?.[1] ?? "",
+      /^a=(sendonly|recvonly|sendrecv|inactive)\s*$/m.exec(section)?.[1] ?? "sendrecv",
+    ]),
+  );
+}
+
+function mapSections(sdp: string, change: (section: string) => string): string {
+  return sdp
+    .split(/^(?=m=)/m)
+    .map(change)
+    .join("");
+}
+
+function withoutLevels(section: string): string {
+  return lines(section)
+    .filter((line) => !(line.startsWith("a=extmap:") && TELLTALE.some((uri) => line.split(" ")[1] === uri)))
+    .join("\r\n");
+}
+
+function withoutRed(section: string): string {
+  const red = new Set([...section.matchAll(/^a=rtpmap:(\d+) red\/48000/gim)].map((match) => match[1]));
+  if (red.size === 0) return section;
+  return lines(section)
+    .filter((line) => !red.has(/^a=(?:rtpmap|fmtp|rtcp-fb):(\d+) /.exec(line)?.[1]))
+    .map((line) =>
+      line.startsWith("m=audio")
+        ? line
+            .split(" ")
+            .filter((word, index) => index < 3 || !red.has(word))
+            .join(" ")
+        : line,
+    )
+    .join("\r\n");
+}
+
+function constantOpus(section: string): string {
+  const payload = /^a=rtpmap:(\d+) opus\/48000/im.exec(section)?.[1];
+  if (payload === undefined) return section;
+  const fmtp = `a=fmtp:${payload} `;
+  const all = lines(section);
+  const at = all.findIndex((line) => line.startsWith(fmtp));
+  const told = at < 0 ? "" : (all[at] ?? "").slice(fmtp.length);
+  const parameters = new Map(
+    told
+      .split(";")
+      .map((pair) => pair.trim())
+      .filter((pair) => pair !== "")
+      .map((pair): [string, string] => [pair.split("=")[0] ?? pair, pair.split("=").slice(1).join("=")]),
+  );
+  for (const [name, value] of Object.entries(OPUS)) parameters.set(name, value);
+  const line = fmtp + [...parameters].map(([name, value]) => `${name}=${value}`).join(";");
+  if (at >= 0) all[at] = line;
+  else all.splice(all.findIndex((existing) => existing.startsWith(`a=rtpmap:${payload} `)) + 1, 0, line);
+  return all.join("\r\n");
+}
+
+function lines(section: string): string[] {
+  return section.split(/\r?\n/);
+}

@@ -1,0 +1,316 @@
+// One RTCPeerConnection with the relay and the signalling connection it was negotiated over. When either is lost for
+// good the session is over and a new one takes its place; nothing is repaired halfway.
+import type { EngineWorker } from "../engine-worker";
+import type { FromRelay, ProducerInfo, RelayErrorCode } from "../relay/messages";
+import { RelaySocket } from "../relay/socket";
+import { STREAMS, type Stream } from "../state";
+import { configuration, type Way } from "./attach";
+import { cameraEncodings, chooseExtensions, preferOpus, preferVideo, SCREEN_ENCODINGS, type VideoCodec } from "./codec";
+import { Incoming } from "./incoming";
+import { Outgoing, type OutgoingState } from "./outgoing";
+import { directions, hardenAnswer, hardenOffer } from "./sdp";
+
+export interface SessionEvents {
+  /** Media can flow. */
+  up(): void;
+  /** Said once. `expired`: a fresh token is needed first. */
+  over(why: RelayErrorCode | "lost"): void;
+  /** What is sent, or what is received, changed. */
+  changed(): void;
+  /** The relay does not take what was offered; what was agreed before goes on. */
+  refused(words: string): void;
+  /** Connected, keys there, and yet no sealed frame was seen of this stream. */
+  unconfirmed(stream: Stream): void;
+}
+
+const TRACK_MS = 500;
+/** Firefox sends one black frame a second while a track is disabled, and a busy machine starts encoders late. */
+const CONFIRM_WITHIN_MS = 8_000;
+
+let sessions = 0;
+
+export class RelaySession {
+  readonly #peer: RTCPeerConnection;
+  readonly #name = `s${++sessions}`;
+  readonly #outgoing = new Map<Stream, Outgoing>();
+  readonly #incoming: Incoming[] = [];
+  /** Own producers, by mid, as the relay named them. */
+  #producers = new Map<string, string>();
+  #socket: RelaySocket | null = null;
+  #maxLayer: number | null = null;
+  #ready = false;
+  #over = false;
+  #keysThere = false;
+  #negotiation: { id: number; answered: (sdp: string | null) => void } | null = null;
+  #offers = 0;
+  #wanted = false;
+  #busy = false;
+  readonly #watch: number;
+
+  constructor(
+    readonly worker: EngineWorker,
+    readonly way: Way,
+    readonly codec: VideoCodec,
+    readonly events: SessionEvents,
+  ) {
+    this.#peer = new RTCPeerConnection(configuration(way));
+    this.#peer.addEventListener("connectionstatechange", () => this.#connectionChanged());
+    this.#add("microphone");
+    this.#add("camera");
+    this.#watch = window.setInterval(() => this.#watchSenders(), TRACK_MS);
+    void this.#negotiate();
+  }
+
+  /** The offer is being made meanwhile; it goes out when the relay is ready. */
+  connect(url: string, token: string): void {
+    if (this.#over) return;
+    this.#socket?.close();
+    this.#socket = new RelaySocket(url, token, {
+      message: (message) => this.#receive(message),
+      closed: () => this.#end("lost"),
+    });
+  }
+
+  /** The group's keys are there (or not): only then does silence of the worker mean something. */
+  expectSealing(keysThere: boolean): void {
+    this.#keysThere = keysThere;
+  }
+
+  async carry(stream: Stream, track: MediaStreamTrack | null): Promise<void> {
+    if (this.#over || (!track && !this.#outgoing.has(stream))) return;
+    const known = this.#outgoing.get(stream);
+    const sender = known ?? this.#add(stream);
+    await sender.carry(track);
+    // Microphone and camera keep their m-lines while they are off; what is shared comes and goes.
+    const direction = sender.state === "idle" ? "inactive" : "sendonly";
+    const shared = stream === "screen" || stream === "screen-audio";
+    if (shared && (!known || sender.transceiver.direction !== direction)) {
+      sender.transceiver.direction = direction;
+      void this.#negotiate();
+    }
+    this.events.changed();
+  }
+
+  setAudible(audible: boolean): void {
+    this.#outgoing.get("microphone")?.setAudible(audible);
+  }
+
+  stopForGood(stream: Stream): void {
+    this.#outgoing.get(stream)?.stopForGood();
+    this.events.changed();
+  }
+
+  sending(stream: Stream): OutgoingState {
+    return this.#outgoing.get(stream)?.state ?? "idle";
+  }
+
+  /** CLNT-6: the track on which this member's stream was authenticated; the relay has no say in it. */
+  track(leaf: number, stream: Stream): MediaStreamTrack | null {
+    const found = this.#incoming.filter(
+      ({ authenticated }) => authenticated?.leaf === leaf && authenticated.stream === stream,
+    );
+    return found.at(-1)?.track ?? null;
+  }
+
+  receiver(id: string): Incoming | null {
+    return this.#incoming.find((incoming) => incoming.id === id) ?? null;
+  }
+
+  confirm(id: string): void {
+    for (const outgoing of this.#outgoing.values()) {
+      if (outgoing.id !== id) continue;
+      outgoing.confirm();
+      this.events.changed();
+    }
+  }
+
+  keyFrameSent(id: string, ssrc: number, rtpTimestamp: number): void {
+    const producer = this.#producerOf(id);
+    if (producer) this.#socket?.send({ type: "key-frame-sent", producer, ssrc, rtp_timestamp: rtpTimestamp });
+  }
+
+  requestKeyFrames(ids: readonly string[]): void {
+    for (const id of ids) {
+      const producer = this.#producerOf(id);
+      if (producer) this.#socket?.send({ type: "request-key-frame", producer });
+    }
+  }
+
+  /** The more tiles, the smaller each: the relay need not send what nobody can see. */
+  limitLayers(people: number): void {
+    this.#maxLayer = people <= 4 ? null : people <= 9 ? 1 : 0;
+    for (const { producer } of this.#incoming) if (producer) this.#limit(producer);
+  }
+
+  statistics(): Promise<RTCStatsReport> {
+    return this.#peer.getStats();
+  }
+
+  close(): void {
+    this.#over = true;
+    window.clearInterval(this.#watch);
+    this.#negotiation?.answered(null);
+    this.#socket?.close();
+    for (const outgoing of this.#outgoing.values()) outgoing.close();
+    this.#peer.close();
+    const ids = [...[...this.#outgoing.values()].map((end) => end.id), ...this.#incoming.map((end) => end.id)];
+    this.worker.post({ type: "transforms-gone", ids });
+  }
+
+  #add(stream: Stream): Outgoing {
+    const audio = stream === "microphone" || stream === "screen-audio";
+    const encodings = stream === "camera" ? cameraEncodings(this.codec) : stream === "screen" ? SCREEN_ENCODINGS : [];
+    const transceiver = this.#peer.addTransceiver(audio ? "audio" : "video", {
+      direction: "sendonly",
+      ...(encodings.length > 0 ? { sendEncodings: encodings } : {}),
+    });
+    if (audio) preferOpus(transceiver);
+    else preferVideo(transceiver, this.codec);
+    chooseExtensions(transceiver);
+    const outgoing = new Outgoing(`${this.#name}-${stream}`, stream, transceiver, this.worker, this.way);
+    this.#outgoing.set(stream, outgoing);
+    return outgoing;
+  }
+
+  #subscribe(producer: ProducerInfo): void {
+    if (
+      !STREAMS.includes(producer.source) ||
+      this.#incoming.some((end) => end.producer?.producer === producer.producer)
+    )
+      return;
+    const kind = producer.kind === "audio" ? "audio" : "video";
+    let incoming = this.#incoming.find((end) => end.kind === kind && end.producer === null);
+    if (!incoming) {
+      const transceiver = this.#peer.addTransceiver(kind, { direction: "recvonly" });
+      chooseExtensions(transceiver);
+      incoming = new Incoming(
+        `${this.#name}-${kind}-${this.#incoming.length}`,
+        kind,
+        transceiver,
+        this.worker,
+        this.way,
+      );
+      this.#incoming.push(incoming);
+    }
+    incoming.serve(producer);
+  }
+
+  #limit(producer: ProducerInfo): void {
+    if (producer.source === "camera")
+      this.#socket?.send({ type: "set-layer", producer: producer.producer, max_layer: this.#maxLayer });
+  }
+
+  #receive(message: FromRelay): void {
+    switch (message.type) {
+      case "ready":
+        // All that there are follows at once, and then there is something to agree on.
+        return;
+      case "answer":
+        if (message.id !== this.#negotiation?.id) return;
+        this.#producers = new Map(message.producers.map(({ mid, producer }) => [mid, producer]));
+        this.#negotiation.answered(message.sdp);
+        return;
+      case "producers":
+        for (const gone of message.removed) this.#incoming.find((end) => end.producer?.producer === gone)?.retire();
+        for (const producer of message.added) this.#subscribe(producer);
+        if (!this.#ready || message.added.length > 0 || message.removed.length > 0) {
+          this.#ready = true;
+          this.events.changed();
+          void this.#negotiate();
+        }
+        return;
+      case "error":
+        if (message.fatal || message.code === "transport-lost") this.#end(message.code);
+        else if (message.code === "offer" || message.code === "not-allowed" || message.code === "too-many") {
+          this.events.refused(message.message);
+          this.#negotiation?.answered(null);
+        }
+        return;
+      case "pong":
+        return;
+    }
+  }
+
+  /** One offer at a time; what changes meanwhile goes into the next. */
+  async #negotiate(): Promise<void> {
+    this.#wanted = true;
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      while (this.#wanted && !this.#over) {
+        // The very first description is made before the relay is there, which saves its making later.
+        if (!this.#ready && this.#peer.localDescription) break;
+        // Before the offer is made: whatever changes from here on may be too late for it and wants another.
+        this.#wanted = false;
+        await this.#peer.setLocalDescription(await this.#peer.createOffer());
+        if (!this.#ready) break;
+        await this.#exchange();
+      }
+    } catch (fault) {
+      if (!this.#over) {
+        reportError(fault);
+        this.#end("lost");
+      }
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async #exchange(): Promise<void> {
+    const id = ++this.#offers;
+    const sdp = hardenOffer(this.#peer.localDescription?.sdp ?? "");
+    // The lists follow the description and not the transceivers, which may have moved on while it was made.
+    const described = directions(sdp);
+    const answer = new Promise<string | null>((answered) => {
+      this.#negotiation = { id, answered };
+    });
+    this.#socket?.send({
+      type: "offer",
+      id,
+      sdp,
+      publish: [...this.#outgoing.values()].flatMap(({ transceiver: { mid }, stream }) =>
+        mid !== null && described.get(mid) === "sendonly" ? [{ mid, source: stream }] : [],
+      ),
+      subscribe: this.#incoming.flatMap(({ transceiver: { mid }, producer }) =>
+        mid !== null && producer && described.get(mid) === "recvonly" ? [{ mid, producer: producer.producer }] : [],
+      ),
+    });
+    const text = await answer;
+    this.#negotiation = null;
+    if (this.#over) return;
+    if (text === null) {
+      await this.#peer.setLocalDescription({ type: "rollback" });
+      return;
+    }
+    await this.#peer.setRemoteDescription({ type: "answer", sdp: hardenAnswer(text) });
+    if (this.#maxLayer !== null) for (const { producer } of this.#incoming) if (producer) this.#limit(producer);
+  }
+
+  #producerOf(id: string): string | undefined {
+    const outgoing = [...this.#outgoing.values()].find((end) => end.id === id);
+    return outgoing?.transceiver.mid ? this.#producers.get(outgoing.transceiver.mid) : undefined;
+  }
+
+  #connectionChanged(): void {
+    if (this.#over) return;
+    if (this.#peer.connectionState === "connected") this.events.up();
+    if (this.#peer.connectionState === "failed") this.#end("lost");
+  }
+
+  #watchSenders(): void {
+    if (!this.#keysThere || this.#peer.connectionState !== "connected") return;
+    for (const outgoing of this.#outgoing.values()) {
+      outgoing.waitedMs = outgoing.awaitsConfirmation ? outgoing.waitedMs + TRACK_MS : 0;
+      if (outgoing.waitedMs >= CONFIRM_WITHIN_MS) {
+        outgoing.waitedMs = 0;
+        this.events.unconfirmed(outgoing.stream);
+      }
+    }
+  }
+
+  #end(why: RelayErrorCode | "lost"): void {
+    if (this.#over) return;
+    this.close();
+    this.events.over(why);
+  }
+}

@@ -1,0 +1,256 @@
+// A meeting as the page uses it: intents in, one snapshot of state out. It puts together what the worker verified
+// (roster, epoch, authenticated frames) with what the page holds (devices, connections); it decides nothing about trust.
+import { ApiError, signIn } from "./api";
+import type { EngineWorker } from "./engine-worker";
+import { makeLink } from "./link";
+import { Listeners } from "./listeners";
+import type { LocalDevices } from "./media/devices";
+import { Media } from "./media/media";
+import type { FromWorker, GroupView, Reception } from "./messages";
+import { NoticeBoard } from "./notices";
+import { assemble } from "./people";
+import { ReceptionBook } from "./reception";
+import { CONNECT_STEPS, type ConnectStep, type FailureCode, type MeetingState, type Phase, type Stream } from "./state";
+import { exposeTap } from "./tap";
+import { ComparedMarks } from "./trust";
+
+export interface MeetingOptions {
+  room: string;
+  rootHash: string;
+  name: string;
+  devices: LocalDevices;
+  /** Started before the name was typed, so that the engine is loaded when it is needed. */
+  worker: EngineWorker;
+}
+
+/** How long a good-bye may take before the page lets go anyway. */
+const LEAVE_MS = 400;
+const REFRESH_MS = 500;
+const CHAT_KEPT = 500;
+
+export class Meeting {
+  #state: MeetingState;
+  #group: GroupView | null = null;
+  #finished = false;
+  #lines = 0;
+  readonly #listeners = new Listeners<MeetingState>();
+  readonly #worker: EngineWorker;
+  readonly #media: Media;
+  readonly #book = new ReceptionBook();
+  readonly #board = new NoticeBoard();
+  readonly #marks: ComparedMarks;
+  readonly #refresh: number;
+  readonly #bye = (): void => this.#worker.post({ type: "leave" });
+
+  constructor(readonly options: MeetingOptions) {
+    this.#marks = new ComparedMarks(options.room);
+    this.#worker = options.worker;
+    this.#worker.subscribe((message) => this.#hear(message));
+    this.#media = new Media(this.#worker, options.devices);
+    this.#state = {
+      phase: { name: "connecting", step: "engine" },
+      room: options.room,
+      link: makeLink(location.origin, options.room, options.rootHash),
+      epoch: null,
+      code: [],
+      cipher: "",
+      people: [],
+      local: this.#media.local,
+      chat: [],
+      notices: [],
+      delivery: "connecting",
+      relay: "connecting",
+    };
+    this.#media.onChange(() => this.#update());
+    this.#media.onNote((text) => this.#notice("alarm", text));
+    this.#refresh = window.setInterval(() => this.#update(), REFRESH_MS);
+    window.addEventListener("pagehide", this.#bye);
+    if (__TAP__) exposeTap({ worker: this.#worker, media: this.#media, state: () => this.#state });
+    void this.#signIn();
+  }
+
+  get state(): MeetingState {
+    return this.#state;
+  }
+
+  subscribe(listener: (state: MeetingState) => void): () => void {
+    listener(this.#state);
+    return this.#listeners.add(listener);
+  }
+
+  setMicrophone(on: boolean): void {
+    void this.#media.setMicrophone(on);
+  }
+
+  setCamera(on: boolean): void {
+    void this.#media.setCamera(on);
+  }
+
+  setScreen(on: boolean): void {
+    if (!on) return this.#media.screen.stop();
+    void this.#media.screen.start().then((problem) => {
+      if (problem !== null) this.#notice("warning", problem);
+    });
+  }
+
+  chat(text: string): void {
+    this.#worker.post({ type: "chat", text });
+  }
+
+  /** The user compared the code with everybody who is on the roster now. */
+  markCompared(): void {
+    this.#marks.mark((this.#group?.roster ?? []).filter((member) => member.leaf !== this.#group?.me));
+    this.#update();
+  }
+
+  ownTrack(stream: "camera" | "screen"): MediaStreamTrack | null {
+    return this.#media.ownTrack(stream);
+  }
+
+  /** The track on which this member's frames were authenticated, or null. */
+  track(leaf: number, stream: Stream): MediaStreamTrack | null {
+    return this.#media.session.track(leaf, stream);
+  }
+
+  leave(): void {
+    if (this.#finished) return;
+    this.#bye();
+    this.#media.close();
+    this.#finish({ name: "left" }, LEAVE_MS);
+  }
+
+  async #signIn(): Promise<void> {
+    const { room, rootHash, name } = this.options;
+    try {
+      const session = await signIn(room, name);
+      if (this.#finished) return;
+      const delivery = new URL(`/api/rooms/${encodeURIComponent(room)}/delivery`, location.origin);
+      delivery.protocol = delivery.protocol === "https:" ? "wss:" : "ws:";
+      this.#step("certificate");
+      this.#worker.post({ type: "join", room, session, rootHash, deliveryUrl: delivery.href });
+    } catch (fault) {
+      const { code, message } = fault instanceof ApiError ? fault : { code: "malformed", message: String(fault) };
+      this.#fail(SIGN_IN_FAILURES[code] ?? "refused", message);
+    }
+  }
+
+  #hear(message: FromWorker): void {
+    if (this.#finished) return;
+    switch (message.type) {
+      case "ready":
+        return this.#step("signing-in");
+      case "progress":
+        return this.#step(message.step);
+      case "relay":
+        return this.#media.useRelay(message.url, message.token);
+      case "group":
+        return this.#enter(message.group);
+      case "sending":
+        return this.#media.expectSealing(message.epoch !== null);
+      case "chat":
+        this.#set({ chat: [...this.#state.chat.slice(-CHAT_KEPT), { id: ++this.#lines, ...message.line }] });
+        return;
+      case "delivery":
+        this.#set({ delivery: message.state });
+        return;
+      case "rejoining":
+        this.#media.expectSealing(false);
+        if (this.#group) this.#set({ phase: { name: "rejoining", why: message.why } });
+        return this.#notice("warning", message.why);
+      case "warning":
+        return this.#notice("warning", message.text);
+      case "ended":
+        this.#media.close();
+        return this.#finish({ name: "ended", reason: message.reason }, 0);
+      case "failed":
+        return this.#fail(message.code, message.detail);
+      case "died":
+        return this.#fail("worker-died", message.reason);
+      case "sealed-first-frame":
+        return this.#media.session.confirm(message.id);
+      case "authenticated": {
+        const receiver = this.#media.session.receiver(message.id);
+        if (!receiver) return;
+        receiver.authenticated = { leaf: message.leaf, stream: message.stream };
+        this.#book.authenticated(message.leaf, message.stream, message.epoch, performance.now());
+        return this.#update();
+      }
+      case "reception":
+        for (const report of message.reports) this.#received(report);
+        return this.#update();
+      case "key-frame-sent":
+        return this.#media.session.keyFrameSent(message.id, message.ssrc, message.rtpTimestamp);
+      case "key-frame-needed":
+        return this.#media.session.requestKeyFrames(message.ids);
+      case "attached":
+      case "i-am-here":
+      case "stats":
+      case "tap":
+        return;
+    }
+  }
+
+  #enter(group: GroupView): void {
+    const former = this.#group;
+    this.#group = group;
+    this.#media.session.limitLayers(group.roster.length);
+    this.#book.keepOnly(new Set(group.roster.map((member) => member.leaf)));
+    for (const text of this.#board.comings(former, group)) this.#notice("calm", text);
+    this.#set({ phase: { name: "call" }, epoch: group.epoch, code: group.code, cipher: group.cipher });
+    this.#update();
+  }
+
+  #received(report: Reception): void {
+    const producer = this.#media.session.receiver(report.id)?.producer;
+    const named = this.#group?.roster.find((member) => member.person === producer?.participant);
+    const leaf = report.leaf ?? named?.leaf;
+    const stream = report.stream ?? producer?.source;
+    if (leaf !== undefined && stream !== undefined) this.#book.report(report, leaf, stream, performance.now());
+  }
+
+  /** Steps are taken at the same time by page and worker; the furthest one is shown. */
+  #step(step: ConnectStep): void {
+    const { phase } = this.#state;
+    if (phase.name !== "connecting" || CONNECT_STEPS.indexOf(step) <= CONNECT_STEPS.indexOf(phase.step)) return;
+    this.#set({ phase: { name: "connecting", step } });
+  }
+
+  #notice(tone: "calm" | "warning" | "alarm", text: string): void {
+    this.#board.add(tone, text, Date.now());
+    this.#update();
+  }
+
+  #fail(code: FailureCode, detail: string): void {
+    this.#media.close();
+    this.#finish({ name: "failed", code, detail }, 0);
+  }
+
+  #finish(phase: Phase, graceMs: number): void {
+    this.#finished = true;
+    window.clearInterval(this.#refresh);
+    window.removeEventListener("pagehide", this.#bye);
+    window.setTimeout(() => this.#worker.close(), graceMs);
+    this.#set({ phase });
+  }
+
+  #update(): void {
+    if (this.#finished) return;
+    this.#set({
+      people: this.#group ? assemble(this.#group, this.#book, this.#marks, Date.now(), performance.now()) : [],
+      local: this.#media.local,
+      relay: this.#media.link,
+      notices: this.#board.current(Date.now()),
+    });
+  }
+
+  #set(change: Partial<MeetingState>): void {
+    this.#state = { ...this.#state, ...change };
+    this.#listeners.tell(this.#state);
+  }
+}
+
+const SIGN_IN_FAILURES: Record<string, FailureCode> = {
+  unreachable: "server-unreachable",
+  "room-not-found": "room-not-found",
+  "name-invalid": "name-invalid",
+};

@@ -1,0 +1,31 @@
+// CLNT-7: the people on screen: the MLS tree's leaves, one for one and in its order (PF-06), with what was seen of each.
+import type { GroupView } from "./messages";
+import type { ReceptionBook } from "./reception";
+import { NO_MEDIA, type MediaState, type Person, type Stream } from "./state";
+import { trustOf, type ComparedMarks } from "./trust";
+
+export function assemble(
+  group: GroupView,
+  book: ReceptionBook,
+  marks: ComparedMarks,
+  wallMs: number,
+  tickMs: number,
+): Person[] {
+  return group.roster.map((member) => {
+    const me = member.leaf === group.me;
+    const seen = (stream: Stream): MediaState => book.state(member.leaf, stream, tickMs);
+    return {
+      ...member,
+      me,
+      trust: trustOf(member, me ? [] : marks.all, group.roster, wallMs),
+      media: me
+        ? NO_MEDIA
+        : {
+            microphone: seen("microphone"),
+            camera: seen("camera"),
+            screen: seen("screen"),
+            "screen-audio": seen("screen-audio"),
+          },
+    };
+  });
+}

@@ -1,0 +1,38 @@
+// The worker's side of encoded transforms, which TypeScript's DOM library does not describe.
+import type { FromWorker, ToWorker, TransformOptions } from "../messages";
+
+export interface EncodedFrame {
+  data: ArrayBuffer;
+  /** Absent on audio; on a Firefox receiver not always right, so only a sealer reads it. */
+  readonly type?: "key" | "delta" | "empty";
+  readonly timestamp: number;
+  getMetadata(): { synchronizationSource?: number; rtpTimestamp?: number; mimeType?: string };
+}
+
+export interface Transformer {
+  readonly readable: ReadableStream<EncodedFrame>;
+  readonly writable: WritableStream<EncodedFrame>;
+  readonly options: TransformOptions;
+  /** Firefox and Safari; Chromium has none. */
+  generateKeyFrame?(rid?: string): Promise<unknown>;
+}
+
+interface TransformEvent extends Event {
+  readonly transformer: Transformer;
+}
+
+export interface WorkerScope {
+  onrtctransform: ((event: TransformEvent) => void) | null;
+  onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
+  postMessage(message: FromWorker, transfer?: Transferable[]): void;
+  setInterval(handler: () => void, milliseconds: number): number;
+  setTimeout(handler: () => void, milliseconds: number): number;
+  clearTimeout(timer: number | undefined): void;
+}
+
+export const scope = self as unknown as WorkerScope;
+
+/** Milliseconds since 1970 that do not jump when somebody sets the clock. */
+export function now(): number {
+  return performance.timeOrigin + performance.now();
+}

@@ -1,0 +1,2 @@
+// The worker bundle; see sdk/worker.
+import "./sdk/worker/worker";

@@ -1,0 +1,17 @@
+// Brings a TypeScript module of the page into Node: bundled on the fly, as the build does it.
+import { build } from "esbuild";
+import { fileURLToPath } from "node:url";
+
+/** @param {string} path below `src` */
+export async function load(path) {
+  const entry = fileURLToPath(new URL(`../src/${path}`, import.meta.url));
+  const { outputFiles } = await build({
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    format: "esm",
+    platform: "neutral",
+    define: { __TAP__: "false" },
+  });
+  return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString("base64")}`);
+}

@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { load } from "./load.js";
+
+const { headline, initials, list, sealedWords } = await load("app/words.ts");
+const person = (name, change = {}) => ({ name, me: false, trust: "checked", ...change });
+const state = (change) => ({
+  phase: { name: "call" },
+  people: [],
+  local: { microphone: "on", camera: "on", screen: "off" },
+  ...change,
+});
+
+test("the page calls a meeting encrypted only in the call, and says to whom", () => {
+  const me = person("Ada", { me: true });
+  assert.doesNotMatch(headline(state({ phase: { name: "connecting", step: "engine" } })).short, /encrypt/i);
+  assert.doesNotMatch(headline(state({ phase: { name: "rejoining", why: "" }, people: [me] })).short, /encrypt/i);
+  assert.match(headline(state({ people: [me] })).short, /only you/i);
+  assert.match(
+    headline(state({ people: [me, person("Ben"), person("Cleo")] })).long,
+    /Only you, Ben and Cleo hold the keys/,
+  );
+});
+
+test("PF-15, PF-28: another key than before, and a sender that is not confirmed, are alarms with words", () => {
+  const me = person("Ada", { me: true });
+  const changed = headline(state({ people: [me, person("Ben", { trust: "changed" })] }));
+  assert.equal(changed.tone, "alarm");
+  assert.match(changed.long, /key of Ben/);
+  const unsealed = headline(state({ people: [me], local: { microphone: "on", camera: "unsealed", screen: "off" } }));
+  assert.equal(unsealed.tone, "alarm");
+  assert.match(unsealed.short, /not sending/i);
+});
+
+test("PF-30: every reason for which a frame is dropped has words, and says what comes next", () => {
+  const reasons = [
+    "early",
+    "bad-shell",
+    "bad-header",
+    "epoch-over",
+    "not-a-member",
+    "own-frame",
+    "unknown-stream",
+    "wrong-kind",
+    "replayed",
+    "too-old",
+    "not-authentic",
+    "early-buffer-full",
+    "early-too-long",
+  ];
+  for (const why of reasons) assert.match(sealedWords(why), /\. |not played|by itself/, why);
+});
+
+test("names in lists and circles", () => {
+  assert.equal(list(["Ada"]), "Ada");
+  assert.equal(list(["Ada", "Ben", "Cleo", "Dan", "Eve"]), "Ada, Ben, Cleo and 2 others");
+  assert.equal(initials("Ada King Lovelace"), "AL");
+  assert.equal(initials("𝒜da"), "𝒜");
+});
