@@ -1,0 +1,143 @@
+//! The key server, alone or with the relay in the same process.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use axum::Router;
+use key_server::{Config, KeyServer};
+use sfu_relay::Relay;
+use tokio::net::TcpListener;
+
+use crate::cli::{KeyServerArgs, ServiceArgs, UpArgs};
+use crate::{keystore, relay, stop};
+
+/// Connections that do not end by themselves are cut after this long.
+const STOP_WITHIN: Duration = Duration::from_secs(4);
+
+/// `conclave up`.
+pub(crate) fn run(args: UpArgs) -> Result<()> {
+    if args.fresh {
+        keystore::clear(&args.service.data)?;
+    }
+    serve(&args.service, sfu_relay::PATH.to_owned(), |key_server| {
+        relay::start(&args.media, key_server.relay_token_key()).map(Some)
+    })
+}
+
+/// `conclave key-server`.
+pub(crate) fn key_server(args: KeyServerArgs) -> Result<()> {
+    let url = &args.relay_url;
+    ensure!(
+        url.starts_with("ws://") || url.starts_with("wss://") || url.starts_with('/'),
+        "--relay-url is {url:?}; it must start with ws://, wss:// or / (a path on this origin)"
+    );
+    serve(&args.service, args.relay_url, |_| Ok(None))
+}
+
+fn serve(
+    args: &ServiceArgs,
+    relay_url: String,
+    start_relay: impl FnOnce(&KeyServer) -> Result<Option<Relay>>,
+) -> Result<()> {
+    let index = args.web.join("index.html");
+    ensure!(
+        index.is_file(),
+        "there is no web app in {} (no index.html); build it or give --web",
+        args.web.display()
+    );
+    // Before any other thread runs: SoftHSM2 is told of its folder by environment.
+    let keystore = keystore::open(args)?;
+    let (keys, warning) = keystore::describe(keystore.as_ref());
+
+    tokio::runtime::Runtime::new()?.block_on(async {
+        // First of all the port: nothing is made or changed when another one already runs here.
+        let listener = TcpListener::bind(args.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}; does another one run there?", args.listen))?;
+        let address = listener.local_addr()?;
+
+        let mut config = Config::new(args.data.clone());
+        config.web = Some(args.web.clone());
+        config.org.clone_from(&args.org);
+        config.relay_url = relay_url;
+        let key_server = key_server::start(config, keystore)
+            .await
+            .context("the key server cannot start")?;
+        let relay = start_relay(&key_server)?;
+
+        banner(&key_server, relay.as_ref(), args, address, &keys, warning);
+        let mut router = key_server.router();
+        if let Some(relay) = &relay {
+            router = router.merge(sfu_relay::router(relay.clone()));
+        }
+        serve_until_stopped(listener, router, &key_server, relay.as_ref()).await
+    })
+}
+
+async fn serve_until_stopped(
+    listener: TcpListener,
+    router: Router,
+    key_server: &KeyServer,
+    relay: Option<&Relay>,
+) -> Result<()> {
+    let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(async {
+            let _ = stopped.await;
+        });
+    let mut server = tokio::spawn(async move { server.await });
+    tokio::select! {
+        ended = &mut server => return ended?.context("the HTTP server stopped"),
+        () = stop::requested() => {}
+    }
+    eprintln!("Stopping. What was stored is kept.");
+    let _ = stopping.send(());
+    if let Some(relay) = relay {
+        relay.shutdown().await;
+    }
+    key_server.shutdown().await;
+    if let Ok(ended) = tokio::time::timeout(STOP_WITHIN, server).await {
+        ended?.context("the HTTP server stopped badly")?;
+    }
+    Ok(())
+}
+
+fn banner(
+    key_server: &KeyServer,
+    relay: Option<&Relay>,
+    args: &ServiceArgs,
+    address: SocketAddr,
+    keys: &str,
+    warning: Option<&str>,
+) {
+    let host = if address.ip().is_loopback() || address.ip().is_unspecified() {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
+    };
+    eprintln!();
+    eprintln!("  Conclave is up:  http://{host}/");
+    eprintln!();
+    eprintln!("  keys    {keys}");
+    eprintln!("  root    {}", hex::encode(key_server.trust_root_hash()));
+    eprintln!(
+        "  log     {} in {}",
+        key_server.log_origin(),
+        args.data.join("log").display()
+    );
+    match relay {
+        Some(relay) => eprintln!("  relay   media on UDP {}", relay.port()),
+        None => eprintln!(
+            "  relay   elsewhere; its --token-key is {}",
+            hex::encode(key_server.relay_token_key())
+        ),
+    }
+    eprintln!("  data    {}", args.data.display());
+    eprintln!("  stop    Ctrl-C");
+    eprintln!();
+    if let Some(warning) = warning {
+        eprintln!("  !! {warning}");
+        eprintln!();
+    }
+}
