@@ -1,0 +1,66 @@
+//! `cargo xtask bench`: measurements, one JSON object a line on standard output.
+
+mod web_size;
+
+use crate::{say, setup};
+use anyhow::{Result, bail};
+use serde_json::Value;
+use std::io::Write;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+#[command(after_help = list())]
+pub(crate) struct Args {
+    /// Which measurement; without it, all of them
+    name: Option<String>,
+}
+
+/// A measurement gives lines, each an object; the dispatcher adds its name.
+struct Bench {
+    name: &'static str,
+    about: &'static str,
+    run: fn() -> Result<Vec<Value>>,
+}
+
+const BENCHES: &[Bench] = &[Bench {
+    name: "web-size",
+    about: "what a browser loads: bytes as they are and gzipped",
+    run: web_size::run,
+}];
+
+fn list() -> String {
+    let lines = BENCHES
+        .iter()
+        .map(|bench| format!("  {:10}  {}", bench.name, bench.about));
+    std::iter::once("Measurements:".to_owned())
+        .chain(lines)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let chosen: Vec<&Bench> = BENCHES
+        .iter()
+        .filter(|bench| args.name.as_ref().is_none_or(|name| name == bench.name))
+        .collect();
+    if chosen.is_empty() {
+        bail!(
+            "there is no measurement `{}`\n\n{}",
+            args.name.as_deref().unwrap_or_default(),
+            list()
+        );
+    }
+    setup::prepare(setup::Purpose::Bench)?;
+    let mut out = std::io::stdout().lock();
+    for bench in chosen {
+        let step = say::step(&format!("measuring {}: {}", bench.name, bench.about));
+        for mut line in (bench.run)()? {
+            if let Some(object) = line.as_object_mut() {
+                object.insert("bench".to_owned(), bench.name.into());
+            }
+            writeln!(out, "{line}")?;
+        }
+        step.done();
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,44 @@
+//! Unit and integration tests of all crates.
+
+use super::tally::Tally;
+use crate::{run, say};
+use anyhow::{Context, Result, bail};
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+/// Tests with random inputs or seeds try many more of them when this is set.
+pub(crate) const LONG: &str = "CONCLAVE_LONG";
+
+pub(crate) fn run(filter: Option<&str>, long: bool) -> Result<Tally> {
+    let step = say::step("running the unit and integration tests - compiles them first");
+    let mut cargo = run::cargo();
+    cargo.args(["test", "--workspace", "--no-fail-fast"]);
+    if std::env::var_os("CI").is_some() {
+        cargo.arg("--locked");
+    }
+    cargo.arg("--").args(filter);
+    if long {
+        cargo.arg("--include-ignored").env(LONG, "1");
+    }
+    let mut child = cargo
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{}`", run::shown(&cargo)))?;
+
+    let mut tally = Tally::default();
+    for line in BufReader::new(child.stdout.take().context("cargo has no output")?).lines() {
+        let line = line.context("cannot read what the tests say")?;
+        eprintln!("{line}");
+        if let Some(counts) = Tally::of_harness_line(&line) {
+            tally += counts;
+        }
+    }
+    let status = child.wait()?;
+    step.done();
+    // Failed tests are counted; failing otherwise (not compiling, a crash) is this stage's own failure.
+    if !status.success() && tally.failed == 0 {
+        bail!("`{}` ended with {status}", run::shown(&cargo));
+    }
+    Ok(tally)
+}
