@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use axum::Router;
-use key_server::{Config, KeyServer};
+use key_server::{Config, KeyServer, Removal};
 use sfu_relay::Relay;
 use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
 
 use crate::cli::{KeyServerArgs, ServiceArgs, UpArgs};
 use crate::{keystore, relay, stop};
@@ -70,9 +72,22 @@ fn serve(
         let mut router = key_server.router();
         if let Some(relay) = &relay {
             router = router.merge(sfu_relay::router(relay.clone()));
+            tokio::spawn(put_out_the_removed(key_server.removals(), relay.clone()));
         }
         serve_until_stopped(listener, router, &key_server, relay.as_ref()).await
     })
+}
+
+/// Who is no longer in the group gets no more ciphertext either. Where the relay is another process, its tokens run out instead.
+async fn put_out_the_removed(mut removals: broadcast::Receiver<Removal>, relay: Relay) {
+    loop {
+        match removals.recv().await {
+            Ok(Removal { room, participant }) => relay.disconnect(&room, &participant).await,
+            // Nobody is let in by what was missed: it could have been opened by nobody.
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
+    }
 }
 
 async fn serve_until_stopped(

@@ -51,7 +51,10 @@ for (const first of KINDS) {
 
       test("no frame was refused, and 95 % of those sent are decoded", async () => {
         const shares = await Promise.all([decodedShare(ada, ben), decodedShare(ben, ada)]);
-        for (const { decoded, sent, share } of shares) assert.ok(share >= 0.95, `${decoded} of ${sent}`);
+        for (const { decoded, sent, share, openedShare } of shares) {
+          assert.ok(openedShare >= 0.95, `${openedShare} of those sent were opened`);
+          assert.ok(share >= 0.95, `${decoded} of ${sent}`);
+        }
         assert.deepEqual([await ada.refused(), await ben.refused({ newcomer: true })], [{}, {}]);
       });
 

@@ -55,7 +55,8 @@ for (const { codec, first, second } of CALLS) {
 
     test("at least 95 % of the frames sent are decoded, in each direction", async (t) => {
       const shares = await Promise.all([decodedShare(ada, ben), decodedShare(ben, ada)]);
-      for (const [at, { decoded, sent, share, height }] of shares.entries()) {
+      for (const [at, { decoded, sent, share, openedShare, height }] of shares.entries()) {
+        assert.ok(openedShare >= 0.95, `${openedShare} of those sent were opened`);
         t.diagnostic(`${codec} by ${at === 0 ? first : second}: ${decoded} of ${sent} decoded, ${height} lines`);
         assert.ok(share >= 0.95, `${decoded} of ${sent}`);
       }

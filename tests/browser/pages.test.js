@@ -71,7 +71,7 @@ for (const kind of KINDS) {
           await ada.close();
         });
 
-        test("links that lead nowhere: incomplete, and to no room", async () => {
+        test("links that lead nowhere: incomplete, to no room, and to another organisation", async () => {
           const ada = await open("Ada Lovelace");
           const link = await conclave.makeRoom();
           await ada.page.goto(link.slice(0, -3));
@@ -86,6 +86,14 @@ for (const kind of KINDS) {
           await ben.find("failed-room-not-found");
           await keep(ben, "room-not-found");
           await ben.close();
+
+          const cleo = await open("Cleo de Mérode");
+          await cleo.page.goto(link.replace(/#./, (start) => (start === "#A" ? "#B" : "#A")));
+          await cleo.fillName();
+          await cleo.click("go");
+          await cleo.find("failed-wrong-root");
+          await keep(cleo, "wrong-root");
+          await cleo.close();
         });
 
         test("in a meeting: alone, with two, with three, the panels, and after leaving", async () => {

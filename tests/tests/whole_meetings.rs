@@ -33,13 +33,20 @@ async fn c7_a_meeting_over_the_real_key_server_is_one_group_and_its_transcript_s
     let key = ada.see(|seen| seen.base_key.clone());
 
     ada.chat("good morning");
-    ben.until("Ada's line", |seen| seen.chat == [("Ada".to_owned(), "good morning".to_owned())]).await;
+    ben.until("Ada's line", |seen| {
+        seen.chat == [("Ada".to_owned(), "good morning".to_owned())]
+    })
+    .await;
 
     ben.leave();
     let third = agreed(&[&ada, &cleo]).await;
     assert!(third > second);
     assert_ne!(ada.see(|seen| seen.base_key.clone()), key, "new keys without Ben");
-    assert_eq!(ben.see(|seen| seen.base_key.clone()), key, "and Ben has only the old ones");
+    assert_eq!(
+        ben.see(|seen| seen.base_key.clone()),
+        key,
+        "and Ben has only the old ones"
+    );
 
     let bundle = transcript(&server, &room, &ada.session).await;
     let folder = LogFolder::open(&server.log_folder()).unwrap();
@@ -56,10 +63,20 @@ async fn c7_a_meeting_over_the_real_key_server_is_one_group_and_its_transcript_s
     let commit = &mut altered.generations[0].epochs[0].commit.0;
     let middle = commit.len() / 2;
     commit[middle] ^= 1;
-    assert_eq!(audits::transcript::audit(&altered, &folder, &expected).unwrap().verdict(), Verdict::Wrong);
+    assert_eq!(
+        audits::transcript::audit(&altered, &folder, &expected)
+            .unwrap()
+            .verdict(),
+        Verdict::Wrong
+    );
     let mut shorter = bundle.clone();
     shorter.generations[0].epochs.pop();
-    assert_eq!(audits::transcript::audit(&shorter, &folder, &expected).unwrap().verdict(), Verdict::Wrong);
+    assert_eq!(
+        audits::transcript::audit(&shorter, &folder, &expected)
+            .unwrap()
+            .verdict(),
+        Verdict::Wrong
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,7 +120,10 @@ async fn comm_3_the_second_commit_for_an_epoch_is_refused_and_its_maker_takes_th
     held.lock().unwrap().0 = true;
     let cleo = Member::join(&server, &room, "Cleo").await;
     // Ben stands by for Ada, so that Cleo comes in all the same.
-    ben.until("Cleo", |seen| seen.roster.as_ref().is_some_and(|roster| roster.members.len() == 3)).await;
+    ben.until("Cleo", |seen| {
+        seen.roster.as_ref().is_some_and(|roster| roster.members.len() == 3)
+    })
+    .await;
 
     let after = agreed(&[&ada, &ben, &cleo]).await;
     assert_eq!(after, before + 1, "one commit for the epoch, not two");
@@ -168,13 +188,21 @@ async fn admt_6_an_add_that_was_changed_on_the_way_is_refused_and_nobody_comes_i
             let mut shots = shots.lock().unwrap();
             if way == Way::Down
                 && *shots > 0
-                && let Ok(ServerMessage::Proposals { at, mut proposals, receipts }) = serde_json::from_str(&text)
+                && let Ok(ServerMessage::Proposals {
+                    at,
+                    mut proposals,
+                    receipts,
+                }) = serde_json::from_str(&text)
             {
                 *shots -= 1;
                 let Bytes(proposal) = &mut proposals[0];
                 let middle = proposal.len() / 2;
                 proposal[middle] ^= 1;
-                let changed = ServerMessage::Proposals { at, proposals, receipts };
+                let changed = ServerMessage::Proposals {
+                    at,
+                    proposals,
+                    receipts,
+                };
                 return vec![serde_json::to_string(&changed).unwrap()];
             }
             vec![text]

@@ -193,9 +193,9 @@ impl Client {
                 }
                 Event::Status { status }
             }
-            Output::Ended { reason } => {
+            Output::Ended { cause, reason } => {
                 self.stop_sending(events);
-                Event::Ended { reason }
+                Event::Ended { cause, reason }
             }
             Output::Send(message) => match serde_json::to_string(&message) {
                 Ok(text) => Event::Send { text },

@@ -2,7 +2,7 @@
 //!
 //! CLNT-1: nothing secret is in an event: keys stay in [`crate::client::Client`], which takes them out before.
 
-use e2ee_core::group::engine::{ChatMessage, RosterView, Status};
+use e2ee_core::group::engine::{ChatMessage, EndCause, RosterView, Status};
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
@@ -51,6 +51,7 @@ pub enum Event {
         reason: String,
     },
     Ended {
+        cause: EndCause,
         reason: String,
     },
     /// Unix time in milliseconds.

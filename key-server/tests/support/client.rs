@@ -262,7 +262,7 @@ impl Driver {
             Output::Warning(words) => seen.warnings.push(words),
             Output::Refused { reason } => seen.refusals.push(reason),
             Output::Relay { token, .. } => seen.relay_tokens.push(token),
-            Output::Ended { reason } => seen.ended = Some(reason),
+            Output::Ended { reason, .. } => seen.ended = Some(reason),
             _ => {}
         }
     }

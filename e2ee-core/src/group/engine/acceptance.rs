@@ -12,6 +12,7 @@ use super::admission::{Applicant, AwaitingAdmission};
 use super::certificate::{Identity, is_group_traffic};
 use super::context::Context;
 use super::member::{Admission, Member, PADDING, sender_ratchet};
+use super::output::EndCause;
 use crate::group::Refusal;
 use crate::group::check::roster_of;
 use crate::group::policy::{CheckedContext, RoomPolicy, capabilities, context_extensions};
@@ -56,7 +57,10 @@ impl AwaitingAcceptance {
                     presence: None,
                 }))
             }
-            Err(refusal) => cx.end(&format!("This device could not make the group: {refusal}")),
+            Err(refusal) => cx.end(
+                EndCause::Refused,
+                &format!("This device could not make the group: {refusal}"),
+            ),
         }
     }
 
@@ -108,7 +112,10 @@ impl AwaitingAcceptance {
                 if cx.refuse(Some(at.clone()), &refusal) {
                     AwaitingAdmission::ask(self.identity, Some(at.clone()), cx)
                 } else {
-                    cx.end("The server does not put the group on the log as it is.")
+                    cx.end(
+                        EndCause::Refused,
+                        "The server does not put the group on the log as it is.",
+                    )
                 }
             }
         }

@@ -15,7 +15,7 @@ use super::acceptance::AwaitingAcceptance;
 use super::certificate::{AwaitingCertificate, Identity, is_group_traffic};
 use super::context::{Context, Session};
 use super::member::{Admission, Member, join_config};
-use super::output::Phase;
+use super::output::{EndCause, Phase};
 use crate::group::Refusal;
 use crate::group::check::roster_of;
 use crate::group::key_package::MAX_KEY_PACKAGE_LIFETIME_SECS;
@@ -139,7 +139,10 @@ impl AwaitingAdmission {
                 });
                 State::AwaitingAdmission(self)
             }
-            Err(refusal) => cx.end(&format!("This device could not make a key package: {refusal}")),
+            Err(refusal) => cx.end(
+                EndCause::Refused,
+                &format!("This device could not make a key package: {refusal}"),
+            ),
         }
     }
 
@@ -169,7 +172,7 @@ impl AwaitingAdmission {
             ServerMessage::Ended {
                 reason: EndReason::Closed,
                 ..
-            } => cx.end("The room is closed."),
+            } => cx.end(EndCause::Closed, "The room is closed."),
             // A generation of the room is over. If it is the one to be replaced in, there is nothing to replace.
             ServerMessage::Ended { group_id, .. } => {
                 if self.replaces.as_ref().is_some_and(|at| at.group_id == group_id) {
@@ -199,7 +202,10 @@ impl AwaitingAdmission {
                     self.ask_at = cx.now + cx.patience();
                     State::AwaitingAdmission(self)
                 } else {
-                    cx.end(&format!("The server does not let this device in: {message}"))
+                    cx.end(
+                        EndCause::Refused,
+                        &format!("The server does not let this device in: {message}"),
+                    )
                 }
             }
             _ => State::AwaitingAdmission(self),
@@ -233,7 +239,7 @@ impl AwaitingAdmission {
                 if cx.refuse(replaces.clone(), &refusal) {
                     Self::ask(self.identity, replaces, cx)
                 } else {
-                    cx.end("The call cannot be joined safely.")
+                    cx.end(EndCause::Refused, "The call cannot be joined safely.")
                 }
             }
         }

@@ -8,7 +8,7 @@ use openmls_traits::signatures::Signer;
 use super::State;
 use super::admission::AwaitingAdmission;
 use super::context::Context;
-use super::output::Phase;
+use super::output::{EndCause, Phase};
 use crate::group::Refusal;
 use crate::group::signature::SignatureKey;
 use crate::identity::{CertificateError, CheckedCertificate, Use, encode_chain};
@@ -40,7 +40,7 @@ impl AwaitingCertificate {
         let key = SignatureKey::generate(cx.profile(), &mut cx.rng);
         let public_key = key.public();
         let Ok(proof) = key.sign(&certificate_request_tbs(&cx.config.session, &public_key)) else {
-            return cx.end("This device could not sign with its own key.");
+            return cx.end(EndCause::Refused, "This device could not sign with its own key.");
         };
         cx.send(ClientMessage::CertificateRequest {
             public_key: public_key.into(),
@@ -70,7 +70,10 @@ impl AwaitingCertificate {
                 if cx.refuse(None, &refusal) {
                     Self::ask(self.replaces, cx)
                 } else {
-                    cx.end("The server does not issue a certificate that can be accepted.")
+                    cx.end(
+                        EndCause::Refused,
+                        "The server does not issue a certificate that can be accepted.",
+                    )
                 }
             }
         }
@@ -79,9 +82,10 @@ impl AwaitingCertificate {
     pub(super) fn on_error(self, code: ErrorCode, message: &str, cx: &mut Context) -> State {
         cx.warn(&format!("The server reports: {message}"));
         match code {
-            ErrorCode::CertificateRefused | ErrorCode::SessionInvalid => {
-                cx.end(&format!("The server issues no certificate: {message}"))
-            }
+            ErrorCode::CertificateRefused | ErrorCode::SessionInvalid => cx.end(
+                EndCause::Refused,
+                &format!("The server issues no certificate: {message}"),
+            ),
             _ => State::AwaitingCertificate(self),
         }
     }

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use zeroize::Zeroize;
 
-use super::output::{Output, Phase, Status};
+use super::output::{EndCause, Output, Phase, Status};
 use super::standing::Comparisons;
 use super::{Config, PING_INTERVAL, State};
 use crate::group::Refusal;
@@ -119,9 +119,10 @@ impl Context {
         ));
     }
 
-    pub(super) fn end(&mut self, reason: &str) -> State {
+    pub(super) fn end(&mut self, cause: EndCause, reason: &str) -> State {
         self.status(Phase::Ended, reason);
         self.emit(Output::Ended {
+            cause,
             reason: reason.to_owned(),
         });
         State::Ended

@@ -40,7 +40,7 @@ use member::Member;
 use ready::AwaitingReady;
 
 pub use content::MAX_CHAT;
-pub use output::{ChatMessage, EpochKeys, MemberView, Output, Phase, RosterView, Status};
+pub use output::{ChatMessage, EndCause, EpochKeys, MemberView, Output, Phase, RosterView, Status};
 pub use standing::Standing;
 
 /// What a client wants and where.
@@ -183,7 +183,7 @@ impl State {
             }
             ServerMessage::Error {
                 message, fatal: true, ..
-            } => cx.end(&format!("The server ended the session: {message}")),
+            } => cx.end(EndCause::Refused, &format!("The server ended the session: {message}")),
             ServerMessage::Error {
                 code,
                 message,
@@ -251,7 +251,7 @@ impl State {
         if !matches!(self, Self::AwaitingConnection(_) | Self::Ended) {
             cx.send(ClientMessage::Leave {});
         }
-        cx.end("You left.")
+        cx.end(EndCause::Left, "You left.")
     }
 
     fn on_time(self, cx: &mut Context) -> Self {

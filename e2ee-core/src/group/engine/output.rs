@@ -46,6 +46,8 @@ pub enum Output {
     },
     /// It is over for good. Drop the engine.
     Ended {
+        cause: EndCause,
+        /// In words.
         reason: String,
     },
     /// Call `handle` with `Tick` at this time. Replaces the former one.
@@ -104,6 +106,28 @@ pub struct ChatMessage {
 pub struct Status {
     pub state: Phase,
     pub words: String,
+}
+
+/// Why it is over, for machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndCause {
+    /// By this person's own wish.
+    Left,
+    /// By a commit of the others.
+    Removed,
+    /// The same device is in the call from elsewhere.
+    Replaced,
+    /// The room is no more.
+    Closed,
+    /// The server's root certificate is not the one that the link pins.
+    WrongRoot,
+    /// The server speaks another version of the protocol.
+    Version,
+    /// Members were told different stories (C4).
+    Split,
+    /// The server or this device refused something that it cannot go on without.
+    Refused,
 }
 
 /// Where the engine is, for machines.

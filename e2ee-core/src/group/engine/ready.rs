@@ -5,6 +5,7 @@ use super::admission::{Applicant, AwaitingAdmission};
 use super::certificate::AwaitingCertificate;
 use super::context::{Context, Session};
 use super::member::Member;
+use super::output::EndCause;
 use crate::group::Refusal;
 use crate::identity::{TrustRoot, Use};
 use crate::log::LogKey;
@@ -27,17 +28,26 @@ impl AwaitingReady {
             return State::AwaitingReady(self);
         };
         if ready.protocol != PROTOCOL {
-            return cx.end("The server speaks another version of the protocol. Reload the page.");
+            return cx.end(
+                EndCause::Version,
+                "The server speaks another version of the protocol. Reload the page.",
+            );
         }
         if ready.room != cx.config.room {
-            return cx.end("The server answered for another room than the one in the link.");
+            return cx.end(
+                EndCause::Refused,
+                "The server answered for another room than the one in the link.",
+            );
         }
         let session = match check(&ready, cx) {
             Ok(session) => session,
-            Err(refusal) => {
+            Err((cause, refusal)) => {
                 cx.refuse(None, &refusal);
                 // IDEN-1: without the pinned root there is nobody to trust; trying again would not change it.
-                return cx.end("The server could not prove that it belongs to the organisation in the link.");
+                return cx.end(
+                    cause,
+                    "The server could not prove that it belongs to the organisation in the link.",
+                );
             }
         };
         let same_person = cx
@@ -56,10 +66,14 @@ impl AwaitingReady {
 }
 
 /// IDEN-1, LOGV-1, ADMT-3: root by its hash, service and log by their certificates and roles.
-fn check(ready: &Ready, cx: &Context) -> Result<Session, Refusal> {
-    let root = TrustRoot::pin(ready.trust_root.as_slice(), &cx.config.expected_root)?;
-    let service = root.check(&ready.service_chain, Use::DeliveryService, cx.now)?;
-    let log = LogKey::from_chain(&root, &ready.log_chain, &ready.log_origin, cx.now)?;
+fn check(ready: &Ready, cx: &Context) -> Result<Session, (EndCause, Refusal)> {
+    let root = TrustRoot::pin(ready.trust_root.as_slice(), &cx.config.expected_root)
+        .map_err(|error| (EndCause::WrongRoot, error.into()))?;
+    let service = root
+        .check(&ready.service_chain, Use::DeliveryService, cx.now)
+        .map_err(|error| (EndCause::Refused, error.into()))?;
+    let log = LogKey::from_chain(&root, &ready.log_chain, &ready.log_origin, cx.now)
+        .map_err(|error| (EndCause::Refused, error.into()))?;
     Ok(Session {
         root,
         log,

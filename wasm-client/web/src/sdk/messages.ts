@@ -112,7 +112,8 @@ export interface TransformStats {
 // ---- Test builds only -------------------------------------------------------------------------------------------
 
 export type TapRequest =
-  | { what: "drain" }
+  /** Frames since the last one: the latest of them, or all where no number is given. The others are forgotten. */
+  | { what: "drain"; latest?: number }
   /** Opens a sealed frame outside of any transform, as a removed member's worker would. */
   | { what: "open"; kind: "audio" | "video"; frame: Uint8Array }
   /** Loses the delivery connection for good and keeps the keys, as a removed member's hostile worker would. */

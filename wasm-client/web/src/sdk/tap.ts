@@ -51,9 +51,9 @@ class Tap {
     return all;
   }
 
-  /** Frames since the last call, with what the encoder made and what was sent, in base64. */
-  async frames(): Promise<object[]> {
-    const frames = await this.#drain();
+  /** Frames since the last call, or the latest of them, with what the encoder made and what was sent, in base64. */
+  async frames(latest?: number): Promise<object[]> {
+    const frames = await this.#drain(latest);
     return frames.map((frame) => ({ ...frame, clear: base64(frame.clear), sealed: base64(frame.sealed) }));
   }
 
@@ -91,8 +91,8 @@ class Tap {
     if (deviceId !== undefined) await devices.choose("camera", deviceId);
   }
 
-  async #drain(): Promise<TapFrame[]> {
-    const answer = await this.#tap({ what: "drain" });
+  async #drain(latest?: number): Promise<TapFrame[]> {
+    const answer = await this.#tap({ what: "drain", ...(latest !== undefined && { latest }) });
     return answer.what === "frames" ? answer.frames : [];
   }
 

@@ -6,7 +6,7 @@ use tls_codec::DeserializeBytes;
 use super::super::State;
 use super::super::content::{Content, Heartbeat, authenticator};
 use super::super::context::Context;
-use super::super::output::{ChatMessage, Output};
+use super::super::output::{ChatMessage, EndCause, Output};
 use super::Member;
 use super::commit::Fit;
 use crate::group::Refusal;
@@ -128,7 +128,7 @@ impl Member {
         match self.read(message, cx) {
             Ok(()) => State::Member(self),
             // HEAL-6: fail closed, and say why.
-            Err(Split(why)) => cx.end(why),
+            Err(Split(why)) => cx.end(EndCause::Split, why),
         }
     }
 

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::State;
 use super::super::context::Context;
+use super::super::output::EndCause;
 use super::super::timing;
 use super::Member;
 use crate::group::Refusal;
@@ -70,7 +71,7 @@ impl Member {
             if let Err(refusal) = self.take_proposal(proposal.as_slice(), &mut receipts, cx)
                 && !cx.refuse(Some(self.at()), &refusal)
             {
-                return cx.end("The server keeps proposing what cannot be accepted.");
+                return cx.end(EndCause::Refused, "The server keeps proposing what cannot be accepted.");
             }
         }
         State::Member(self)
@@ -253,9 +254,9 @@ impl Member {
                 self.entered_epoch(&change, cx);
                 State::Member(self)
             }
-            Ok(Taken::Replaced) => cx.end("This device joined the call again from elsewhere."),
+            Ok(Taken::Replaced) => cx.end(EndCause::Replaced, "This device joined the call again from elsewhere."),
             Ok(Taken::Removed) if cx.was_away() => self.join_again(None, cx),
-            Ok(Taken::Removed) => cx.end("You were removed from the call."),
+            Ok(Taken::Removed) => cx.end(EndCause::Removed, "You were removed from the call."),
             Err(refusal) => self.rejoin(&refusal, cx),
         }
     }

@@ -14,7 +14,7 @@ use super::admission::{AwaitingAdmission, Joined};
 use super::certificate::Identity;
 use super::context::Context;
 use super::heartbeat::Heartbeats;
-use super::output::{Output, Phase, RosterView};
+use super::output::{EndCause, Output, Phase, RosterView};
 use super::timing;
 use crate::group::Refusal;
 use crate::group::check::Pending;
@@ -238,8 +238,8 @@ impl Member {
 
     fn on_ended(self: Box<Self>, reason: EndReason, cx: &mut Context) -> State {
         match reason {
-            EndReason::Closed => cx.end("The room was closed."),
-            EndReason::Removed if !cx.was_away() => cx.end("You were removed from the call."),
+            EndReason::Closed => cx.end(EndCause::Closed, "The room was closed."),
+            EndReason::Removed if !cx.was_away() => cx.end(EndCause::Removed, "You were removed from the call."),
             // The group went on, or ended, without us: a new one, or a new place in it, is to be had.
             EndReason::Removed | EndReason::Abandoned => self.join_again(None, cx),
         }
@@ -251,7 +251,7 @@ impl Member {
         if cx.refuse(Some(at.clone()), refusal) {
             self.join_again(Some(at), cx)
         } else {
-            cx.end("The call cannot go on safely.")
+            cx.end(EndCause::Refused, "The call cannot go on safely.")
         }
     }
 

@@ -18,8 +18,11 @@ export type EngineEvent =
   | { type: "status"; status: { state: EnginePhase; words: string } }
   | { type: "warning"; text: string }
   | { type: "refused"; reason: string }
-  | { type: "ended"; reason: string }
+  | { type: "ended"; cause: EndCause; reason: string }
   | { type: "wake-at"; at: number };
+
+/** Why it is over. */
+export type EndCause = "left" | "removed" | "replaced" | "closed" | "wrong-root" | "version" | "split" | "refused";
 
 export type EnginePhase =
   "connecting" | "identifying" | "awaiting-admission" | "in-call" | "reconnecting" | "rejoining" | "ended";

@@ -1,6 +1,7 @@
 // Gathers what the engine says of the group into whole views for the page.
 import type { FromWorker, GroupView, MemberView } from "../messages";
-import type { EngineEvent, EngineMember, EnginePhase } from "./engine";
+import type { FailureCode } from "../state";
+import type { EndCause, EngineEvent, EngineMember, EnginePhase } from "./engine";
 
 type News = Exclude<EngineEvent, { type: "send" | "reconnect" | "wake-at" | "sending" }>;
 
@@ -40,7 +41,7 @@ export class GroupNews {
         return [{ type: "warning", text: `Refused, and nothing was taken over: ${event.reason}.` }];
       case "ended":
         if (this.#wasIn) return [{ type: "ended", reason: event.reason }];
-        return [{ type: "failed", code: "refused", detail: event.reason }];
+        return [{ type: "failed", code: failureCode(event.cause), detail: event.reason }];
     }
   }
 
@@ -74,6 +75,18 @@ function view(member: EngineMember): MemberView {
     fingerprint: member.certificate_code,
     validUntil: member.not_after,
   };
+}
+
+/** For somebody who was never in: which page says why. */
+function failureCode(cause: EndCause): FailureCode {
+  switch (cause) {
+    case "wrong-root":
+      return "wrong-root";
+    case "version":
+      return "protocol";
+    default:
+      return "refused";
+  }
 }
 
 function statusNews(state: EnginePhase, words: string): FromWorker[] {

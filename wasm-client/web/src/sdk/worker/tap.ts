@@ -44,7 +44,7 @@ export function tapClient(made: object): void {
 export function tapAnswer(request: TapRequest, engine: Engine | null, delivery: Delivery | null): TapAnswer {
   switch (request.what) {
     case "drain": {
-      const drained = frames;
+      const drained = frames.slice(Math.max(0, frames.length - (request.latest ?? frames.length)));
       frames = [];
       return { what: "frames", frames: drained };
     }
