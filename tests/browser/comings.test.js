@@ -1,7 +1,8 @@
 // Coming late, and the ways of going: each ends in an epoch without the one who went.
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { launch } from "./lib/browser.js";
+import { Calls } from "./lib/call.js";
 import { Conclave } from "./lib/conclave.js";
 import { goesOn, hears } from "./lib/measure.js";
 import { agreed, Person } from "./lib/person.js";
@@ -10,44 +11,13 @@ import { freeze, kill } from "./lib/processes.js";
 /** The time of the issue's "within seconds", for a busy machine. The server gives up on silence after 6 s. */
 const SECONDS = { within: 20_000 };
 
-/** @type {Conclave} */
-let conclave;
-/** @type {import("puppeteer-core").Browser} */
-let chromium;
-/** @type {import("puppeteer-core").Browser} */
-let firefox;
-/** @type {Person[]} */
-let people = [];
-
-before(async () => {
-  conclave = await Conclave.start();
-  [chromium, firefox] = await Promise.all([launch("chromium"), launch("firefox")]);
-});
-after(async () => {
-  await Promise.all([chromium?.close(), firefox?.close()]);
-  await conclave?.end();
-});
-afterEach(async () => {
-  await Promise.all(people.map((person) => person.close()));
-  people = [];
-});
-
-/** Two who stay, in one browser each. */
-async function twoInACall() {
-  const link = await conclave.makeRoom();
-  const ada = await Person.joining(chromium, "Ada", link);
-  people.push(ada);
-  const ben = await Person.joining(firefox, "Ben", link);
-  people.push(ben);
-  return { link, ada, ben, ...(await agreed([ada, ben])) };
-}
+const calls = new Calls(() => Conclave.start());
 
 test("who joins late gets a picture and sound of everybody, and everybody of them (PF-34)", async () => {
-  const { link, ada, ben, epoch } = await twoInACall();
+  const { link, ada, ben, epoch } = await calls.two();
   await Promise.all([ada.sees("Ben"), ben.sees("Ada")]);
 
-  const cleo = await Person.joining(chromium, "Cleo", link);
-  people.push(cleo);
+  const cleo = await calls.joining(calls.chromium, "Cleo", link);
   const later = await agreed([ada, ben, cleo]);
   assert.ok(later.epoch > epoch, "a new epoch for the newcomer");
   await Promise.all([cleo.sees("Ada"), cleo.sees("Ben"), ada.sees("Cleo"), ben.sees("Cleo"), hears(cleo)]);
@@ -65,11 +35,10 @@ describe("somebody is out of the group and off the page, with a new epoch, after
    */
   function way(name, go, whence) {
     test(name, async () => {
-      const { link, ada, ben } = await twoInACall();
+      const { link, ada, ben } = await calls.two();
       const own = await whence?.();
       try {
-        const leaver = await Person.joining(own ?? chromium, "Dora", link);
-        if (!own) people.push(leaver);
+        const leaver = own ? await Person.joining(own, "Dora", link) : await calls.joining(calls.chromium, "Dora", link);
         const { epoch } = await agreed([ada, ben, leaver]);
         await ada.sees("Dora");
 

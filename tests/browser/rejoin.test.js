@@ -1,39 +1,12 @@
 // Coming back: by the button after leaving, and by reloading the page. The old leaf goes, a new one comes.
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import { launch } from "./lib/browser.js";
+import { test } from "node:test";
+import { Calls } from "./lib/call.js";
 import { Conclave } from "./lib/conclave.js";
 import { hears } from "./lib/measure.js";
 import { agreed, Person } from "./lib/person.js";
 
-/** @type {Conclave} */
-let conclave;
-/** @type {import("puppeteer-core").Browser[]} */
-let browsers = [];
-/** @type {Person[]} */
-let people = [];
-
-before(async () => {
-  conclave = await Conclave.start();
-  browsers = await Promise.all([launch("chromium"), launch("firefox")]);
-});
-after(async () => {
-  await Promise.all(browsers.map((browser) => browser.close()));
-  await conclave?.end();
-});
-afterEach(async () => {
-  await Promise.all(people.map((person) => person.close()));
-  people = [];
-});
-
-async function twoInACall() {
-  const link = await conclave.makeRoom();
-  const ada = await Person.joining(browsers[0], "Ada", link);
-  people.push(ada);
-  const ben = await Person.joining(browsers[1], "Ben", link);
-  people.push(ben);
-  return { ada, ben, ...(await agreed([ada, ben])) };
-}
+const calls = new Calls(() => Conclave.start());
 
 /** @param {Person} ada @param {Person} ben @param {number} epoch */
 async function together(ada, ben, epoch) {
@@ -44,7 +17,7 @@ async function together(ada, ben, epoch) {
 
 for (const [who, at] of /** @type {const} */ ([["chromium", 0], ["firefox", 1]])) {
   test(`who left in ${who} joins again by the button, and is seen and heard as before`, async () => {
-    const { ada, ben, epoch } = await twoInACall();
+    const { ada, ben, epoch } = await calls.two();
     const comer = [ada, ben][at];
     await comer.leave();
     await comer.find("left");
@@ -55,7 +28,7 @@ for (const [who, at] of /** @type {const} */ ([["chromium", 0], ["firefox", 1]])
   });
 
   test(`who reloads the page in ${who} is back under a new key, once`, async () => {
-    const { ada, ben, epoch } = await twoInACall();
+    const { ada, ben, epoch } = await calls.two();
     const comer = [ada, ben][at];
     await comer.page.reload();
     await comer.enter();
@@ -64,7 +37,7 @@ for (const [who, at] of /** @type {const} */ ([["chromium", 0], ["firefox", 1]])
 }
 
 test("the last one leaves, and whoever comes to the room later starts a new group", async () => {
-  const { ada, ben } = await twoInACall();
+  const { ada, ben } = await calls.two();
   await ada.leave();
   await agreed([ben]);
   await ben.leave();

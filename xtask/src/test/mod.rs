@@ -12,6 +12,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tally::Tally;
 
+pub(crate) use node::browser_command;
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The long tests too: those marked `#[ignore]`, and many more seeds where tests are random
@@ -54,7 +56,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             web::build(Variant::Plain).map(|_| Tally::default())
         });
         report.stage("web app, tap", || web::build(Variant::Tap).map(|_| Tally::default()));
-        report.stage("programs", || programs::build().map(|()| Tally::default()));
+        report.stage("programs", || programs::build_both().map(|()| Tally::default()));
         // Against yesterday's build, the browser tests would say something about yesterday.
         if report.everything_was_built() {
             report.stage("browser tests", || node::browsers(args.filter.as_deref(), args.long));
@@ -65,6 +67,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
     }
     report.print(args.filter.as_deref())
+}
+
+/// The plain page and server, for measurements in browsers.
+pub(crate) fn build_for_browsers() -> Result<()> {
+    web::build(Variant::Plain)?;
+    programs::build(Variant::Plain)
 }
 
 /// What each stage brought.

@@ -22,14 +22,19 @@ pub(crate) fn page(filter: Option<&str>, long: bool) -> Result<Tally> {
 /// Whole meetings in Chromium and Firefox.
 pub(crate) fn browsers(filter: Option<&str>, long: bool) -> Result<Tally> {
     let step = say::step("running the browser tests - real calls take their time");
+    let tally = test(&mut browser_command()?, &layout::browser_tests(), filter, long)?;
+    step.done();
+    Ok(tally)
+}
+
+/// Node, told where everything is that a script with browsers needs.
+pub(crate) fn browser_command() -> Result<Command> {
     let mut node = Command::new("node");
     node.env("CONCLAVE_TEST_WEB", Variant::Plain.dist())
         .env("CONCLAVE_TEST_WEB_TAP", Variant::Tap.dist())
         .env("CONCLAVE_TEST_PROGRAM", programs::path(Variant::Plain)?)
         .env("CONCLAVE_TEST_PROGRAM_TAP", programs::path(Variant::Tap)?);
-    let tally = test(&mut node, &layout::browser_tests(), filter, long)?;
-    step.done();
-    Ok(tally)
+    Ok(node)
 }
 
 fn test(node: &mut Command, folder: &Path, filter: Option<&str>, long: bool) -> Result<Tally> {
