@@ -6,8 +6,9 @@ import type { MeetingState } from "../../sdk/state";
 import { Chat } from "../parts/chat";
 import { Controls, type Panel } from "../parts/controls";
 import { Grid } from "../parts/grid";
-import { Close, LinkIcon, Mark } from "../parts/icons";
+import { LinkIcon, Mark } from "../parts/icons";
 import { Notices } from "../parts/notices";
+import { SidePanel } from "../parts/panel";
 import { Security } from "../parts/security";
 import { headline } from "../words";
 
@@ -19,7 +20,16 @@ export function Call({ meeting, state }: { meeting: Meeting; state: MeetingState
   useEffect(() => {
     if (panel === "chat") setRead(state.chat.length);
   }, [panel, state.chat.length]);
-  const toggle = (next: Panel): void => setPanel(panel === next ? null : next);
+  const [byHand, setByHand] = useState(false);
+  const toggle = (next: Panel): void => {
+    setByHand(true);
+    setPanel(panel === next ? null : next);
+  };
+  // Whoever used the keyboard goes on where the panel was opened.
+  const close = (open: Panel): void => {
+    setPanel(null);
+    document.querySelector<HTMLElement>(`[data-testid="panel-${open}"]`)?.focus();
+  };
   const words = headline(state);
   const alone = state.phase.name === "call" && state.people.length === 1;
   return (
@@ -59,25 +69,13 @@ export function Call({ meeting, state }: { meeting: Meeting; state: MeetingState
         <Notices notices={state.notices} />
       </main>
       {panel && (
-        <aside class="panel" id="panel" aria-label={panel === "chat" ? "Chat" : "People and security"}>
-          <header class="panel-head">
-            <h2>{panel === "chat" ? "Chat" : "People and security"}</h2>
-            <button
-              type="button"
-              class="control control-bare"
-              data-testid="close-panel"
-              aria-label="Close this panel"
-              onClick={() => setPanel(null)}
-            >
-              <Close />
-            </button>
-          </header>
+        <SidePanel title={panel === "chat" ? "Chat" : "People and security"} takesFocus={byHand} onClose={() => close(panel)}>
           {panel === "chat" ? (
             <Chat lines={state.chat} ready={state.phase.name === "call"} onSend={(text) => meeting.chat(text)} />
           ) : (
             <Security state={state} devices={meeting.options.devices} onCompared={() => meeting.markCompared()} />
           )}
-        </aside>
+        </SidePanel>
       )}
       <Controls
         local={state.local}

@@ -28,6 +28,7 @@ export function Join({ devices, onJoin }: JoinProps): JSX.Element {
             <button
               type="button"
               class={`control${microphone ? "" : " control-off"}`}
+              aria-label="Microphone"
               aria-pressed={microphone !== null}
               data-testid="preview-microphone"
               onClick={() => void devices.set("microphone", microphone === null)}
@@ -38,6 +39,7 @@ export function Join({ devices, onJoin }: JoinProps): JSX.Element {
             <button
               type="button"
               class={`control${camera ? "" : " control-off"}`}
+              aria-label="Camera"
               aria-pressed={camera !== null}
               data-testid="preview-camera"
               onClick={() => void devices.set("camera", camera === null)}

@@ -49,6 +49,7 @@ export function Chat({
         <input
           id="chat-text"
           data-testid="chat-text"
+          data-first-focus
           autoComplete="off"
           maxLength={LONGEST}
           placeholder="Write to everybody"

@@ -20,7 +20,7 @@ export function Controls(props: ControlsProps): JSX.Element {
   const { local, panel, unread } = props;
   const canShare = "getDisplayMedia" in navigator.mediaDevices;
   return (
-    <div class="controls" role="toolbar" aria-label="Your devices and the meeting">
+    <div class="controls" role="group" aria-label="Your devices and the meeting">
       <Toggle
         testid="microphone"
         device={local.microphone}
@@ -90,7 +90,6 @@ function Toggle({ testid, device, on, label, icon, onToggle }: ToggleProps): JSX
       class={`control${on ? "" : " control-off"}${device === "unsealed" ? " control-alarm" : ""}`}
       data-testid={testid}
       data-state={device}
-      aria-pressed={on}
       aria-busy={busy}
       title={deviceHint(device)}
       onClick={() => onToggle(!on)}
