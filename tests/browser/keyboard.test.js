@@ -67,9 +67,9 @@ for (const kind of KINDS) {
     test("Space switches what has the focus", async () => {
       await tabTo(ada, "camera");
       await eventually("the camera", async () => (await ada.attribute("camera", "data-state")) === "on");
-      await ada.page.keyboard.press("Space");
+      await ada.page.keyboard.press(" ");
       await eventually("no camera", async () => (await ada.attribute("camera", "data-state")) === "off");
-      await ada.page.keyboard.press("Space");
+      await ada.page.keyboard.press(" ");
       await eventually("the camera again", async () => (await ada.attribute("camera", "data-state")) === "on");
       assert.equal((await focused(ada)).id, "camera");
     });

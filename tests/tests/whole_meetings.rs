@@ -175,7 +175,7 @@ async fn after_a_restart_of_the_key_server_the_same_group_goes_on_and_takes_in_s
 
 /// What a server between, or a hostile one, may do to an Add on its way to the members.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn admt_6_an_add_that_was_changed_on_the_way_is_refused_and_nobody_comes_in_by_it() {
+async fn admt_6_dlvr_13_an_add_that_was_changed_on_the_way_is_refused_and_nobody_comes_in_by_it() {
     let server = Server::start().await;
     let room = server.make_room().await;
     let armed = Arc::new(Mutex::new(0));

@@ -98,6 +98,7 @@ impl Room {
         group.next_seq = 0;
         group.proposed_at = None;
         group.acks.clear();
+        group.reminded.clear();
         tracing::info!(epoch = change.epoch, members = change.roster.len(), "a new epoch");
         let receipt = self.shared.log.receipt(log_index).await?;
         self.fan_out(

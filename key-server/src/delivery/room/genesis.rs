@@ -181,6 +181,7 @@ impl Group {
             absent: Default::default(),
             leaving: Default::default(),
             acks: Default::default(),
+            reminded: Default::default(),
         }
     }
 }

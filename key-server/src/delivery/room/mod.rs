@@ -73,6 +73,8 @@ struct Group {
     leaving: BTreeSet<u32>,
     /// Members who hold this epoch's keys.
     acks: BTreeSet<u32>,
+    /// Members who refused something in this epoch and were sent its proposals again.
+    reminded: BTreeSet<u32>,
 }
 
 /// Somebody was asked to make the group.
@@ -193,6 +195,7 @@ impl Room {
                     words = reason.len(),
                     "a client refused what it was sent"
                 );
+                self.on_refused(id, &at).await?;
             }
             ClientMessage::Leave {} => self.on_leave(id),
             ClientMessage::Hello { .. } | ClientMessage::CertificateRequest { .. } | ClientMessage::Ping {} => {

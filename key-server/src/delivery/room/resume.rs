@@ -57,6 +57,21 @@ impl Room {
         Ok(())
     }
 
+    /// DLVR-13: who refused a proposal does not hold it, and can neither make a commit with it nor take one. If what was
+    /// refused came to harm on the way, the same again helps; if not, it is refused again, and once is enough.
+    pub(super) async fn on_refused(&mut self, id: ConnectionId, at: &GroupEpoch) -> Result<(), Error> {
+        let (Some(own), Some(leaf)) = (self.at(), self.leaf_in_group(id)) else {
+            return Ok(());
+        };
+        if own != *at || !self.group.as_mut().is_some_and(|group| group.reminded.insert(leaf)) {
+            return Ok(());
+        }
+        let mut db = self.shared.store.read().await?;
+        let pending = groups::proposals(&mut db, own.group_id.as_slice(), own.epoch).await?;
+        drop(db);
+        self.resend_proposals(id, own, pending).await
+    }
+
     async fn resend_proposals(
         &mut self,
         id: ConnectionId,

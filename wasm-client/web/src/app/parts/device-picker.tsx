@@ -7,7 +7,7 @@ type Choices = Awaited<ReturnType<LocalDevices["list"]>>;
 
 const NAMES: Record<DeviceKind, string> = { camera: "Camera", microphone: "Microphone" };
 
-export function DevicePicker({ devices }: { devices: LocalDevices }): JSX.Element | null {
+export function DevicePicker({ devices }: { devices: LocalDevices }): JSX.Element {
   const [choices, setChoices] = useState<Choices | null>(null);
   useEffect(() => {
     const refresh = (): void => void devices.list().then(setChoices, () => undefined);
@@ -19,27 +19,30 @@ export function DevicePicker({ devices }: { devices: LocalDevices }): JSX.Elemen
       navigator.mediaDevices.removeEventListener("devicechange", refresh);
     };
   }, [devices]);
-  if (!choices) return null;
+  // The lists come when the browser has asked the user; their place is there before, or everything below would jump.
   return (
     <div class="devices">
-      {(["camera", "microphone"] as const).map((kind) => (
-        <label key={kind}>
-          <span>{NAMES[kind]}</span>
-          <select
-            data-testid={`choose-${kind}`}
-            disabled={choices[kind].length === 0}
-            value={devices.current(kind) ?? ""}
-            onChange={(event) => void devices.choose(kind, event.currentTarget.value)}
-          >
-            {choices[kind].length === 0 && <option value="">None found</option>}
-            {choices[kind].map(({ id, label }) => (
-              <option key={id} value={id}>
-                {label}
-              </option>
-            ))}
-          </select>
-        </label>
-      ))}
+      {(["camera", "microphone"] as const).map((kind) => {
+        const found = choices?.[kind] ?? [];
+        return (
+          <label key={kind}>
+            <span>{NAMES[kind]}</span>
+            <select
+              data-testid={`choose-${kind}`}
+              disabled={found.length === 0}
+              value={devices.current(kind) ?? ""}
+              onChange={(event) => void devices.choose(kind, event.currentTarget.value)}
+            >
+              {found.length === 0 && <option value="">{choices ? "None found" : "Looking …"}</option>}
+              {found.map(({ id, label }) => (
+                <option key={id} value={id}>
+                  {label}
+                </option>
+              ))}
+            </select>
+          </label>
+        );
+      })}
     </div>
   );
 }

@@ -24,7 +24,7 @@ export function Video({
     };
   }, [track]);
   const classes = `video${mirrored ? " mirrored" : ""}${contain ? " contain" : ""}`;
-  return <video ref={element} class={classes} aria-label={label} autoPlay playsInline muted />;
+  return <video ref={element} class={classes} aria-label={label} tabIndex={-1} autoPlay playsInline muted />;
 }
 
 export function Audio({ track, onBlocked }: { track: MediaStreamTrack; onBlocked: () => void }): JSX.Element {
