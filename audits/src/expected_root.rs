@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use e2ee_core::group::Profile;
 use e2ee_core::wire::Bytes;
 
 use crate::Error;
@@ -12,11 +13,17 @@ pub struct ExpectedRoot {
     pub hash: [u8; 32],
     /// The room, where a whole link was given.
     pub room: Option<String>,
+    /// The algorithms that the link pins; none where only the hash was given.
+    pub profile: Option<Profile>,
 }
 
 impl ExpectedRoot {
     pub fn new(hash: [u8; 32]) -> Self {
-        Self { hash, room: None }
+        Self {
+            hash,
+            room: None,
+            profile: None,
+        }
     }
 
     /// As a link's fragment has it.
@@ -34,6 +41,13 @@ impl FromStr for ExpectedRoot {
             Some((link, hash)) => (Some(link), hash),
             None => (None, text),
         };
+        // CLNT-8: a link without a profile means `standard`.
+        let (hash, profile) = match (link, hash.split_once('.')) {
+            (Some(_), Some((hash, "fips"))) => (hash, Some(Profile::Fips)),
+            (Some(_), None) => (hash, Some(Profile::Standard)),
+            (None, None) => (hash, None),
+            _ => return Err(Error::RootHash),
+        };
         let bytes = if hash.len() == 64 {
             hex::decode(hash).ok()
         } else {
@@ -44,7 +58,7 @@ impl FromStr for ExpectedRoot {
             None | Some("") => None,
             Some(link) => Some(link.rsplit_once("/m/").ok_or(Error::RootHash)?.1.to_owned()),
         };
-        Ok(Self { hash, room })
+        Ok(Self { hash, room, profile })
     }
 }
 
@@ -61,12 +75,16 @@ mod tests {
             base64.clone(),
             hex::encode(hash),
             hex::encode_upper(hash),
-            format!("#{base64}"),
         ] {
             assert_eq!(text.parse::<ExpectedRoot>().unwrap(), ExpectedRoot::new(hash), "{text}");
         }
         let link: ExpectedRoot = format!("http://localhost:8440/m/r-1#{base64}").parse().unwrap();
         assert_eq!((link.hash, link.room.as_deref()), (hash, Some("r-1")));
+        assert_eq!(link.profile, Some(Profile::Standard));
+        let fips: ExpectedRoot = format!("http://localhost:8440/m/r-1#{base64}.fips").parse().unwrap();
+        assert_eq!((fips.hash, fips.profile), (hash, Some(Profile::Fips)));
+        let fragment: ExpectedRoot = format!("#{base64}").parse().unwrap();
+        assert_eq!((fragment.hash, fragment.room), (hash, None));
     }
 
     #[test]
@@ -79,6 +97,8 @@ mod tests {
             &format!("{base64}="),
             &"g".repeat(64),
             &format!("http://x/#{base64}"),
+            &format!("{base64}.fips"),
+            &format!("http://x/m/r#{base64}.weaker"),
         ] {
             assert!(text.parse::<ExpectedRoot>().is_err(), "{text}");
         }

@@ -51,7 +51,7 @@ pub fn audit(bundle: &Transcript, folder: &LogFolder, expected: &ExpectedRoot) -
 
     let numbered = (1..).zip(&bundle.generations);
     let generations: Vec<Replayed<'_>> = numbered
-        .map(|(number, generation)| replayed_handshake::check(&mut report, number, generation, &root))
+        .map(|(number, generation)| replayed_handshake::check(&mut report, number, generation, &root, expected.profile))
         .collect();
     for replayed in &generations {
         certified_members::check(&mut report, replayed, log.as_ref());

@@ -19,6 +19,8 @@ CREATE TABLE log_node (
 
 CREATE TABLE room (
     id         TEXT PRIMARY KEY,
+    -- `standard` or `fips`: which algorithms its groups use.
+    profile    TEXT NOT NULL,
     created_at BIGINT NOT NULL
 );
 

@@ -23,6 +23,9 @@ async fn names_that_deceive_rooms_that_are_not_and_bodies_that_are_no_json_are_r
             404,
             "room-not-found",
         ),
+        ("/api/rooms", r#"{"profile":"weaker"}"#, 400, "malformed"),
+        ("/api/rooms", r#"{"lobby":false}"#, 400, "malformed"),
+        ("/api/rooms", "{", 400, "malformed"),
         ("/api/rooms/x/sessions", r#"{"name":"Ada"}"#, 404, "room-not-found"),
     ];
     for (path, body, status, code) in cases {

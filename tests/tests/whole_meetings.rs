@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use audits::Verdict;
 use audits::expected_root::ExpectedRoot;
 use audits::log_folder::LogFolder;
+use e2ee_core::group::Profile;
 use e2ee_core::wire::Bytes;
 use e2ee_core::wire::delivery::{ClientMessage, CommitRefusal, ServerMessage};
 use e2ee_core::wire::transcript::Transcript;
@@ -22,12 +23,18 @@ async fn transcript(server: &Server, room: &str, session: &str) -> Transcript {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c7_a_meeting_over_the_real_key_server_is_one_group_and_its_transcript_satisfies_the_auditor() {
+    for profile in Profile::ALL {
+        meeting_and_audit(profile).await;
+    }
+}
+
+async fn meeting_and_audit(profile: Profile) {
     let server = Server::start().await;
-    let room = server.make_room().await;
-    let ada = Member::join(&server, &room, "Ada").await;
+    let room = server.make_room_of(profile).await;
+    let ada = Member::join_as(&server, &room, "Ada", profile).await;
     let first = agreed(&[&ada]).await;
-    let ben = Member::join(&server, &room, "Ben").await;
-    let cleo = Member::join(&server, &room, "Cleo").await;
+    let ben = Member::join_as(&server, &room, "Ben", profile).await;
+    let cleo = Member::join_as(&server, &room, "Cleo", profile).await;
     let second = agreed(&[&ada, &ben, &cleo]).await;
     assert!(second > first);
     let key = ada.see(|seen| seen.base_key.clone());
@@ -50,13 +57,24 @@ async fn c7_a_meeting_over_the_real_key_server_is_one_group_and_its_transcript_s
 
     let bundle = transcript(&server, &room, &ada.session).await;
     let folder = LogFolder::open(&server.log_folder()).unwrap();
-    let expected = ExpectedRoot::new(server.root_hash());
+    let expected = ExpectedRoot {
+        profile: Some(profile),
+        ..ExpectedRoot::new(server.root_hash())
+    };
     let report = audits::transcript::audit(&bundle, &folder, &expected).unwrap();
     let text = report.to_text();
     assert_eq!(report.verdict(), Verdict::Holds, "{text}");
     for name in ["Ada", "Ben", "Cleo"] {
         assert!(text.contains(name), "{text}");
     }
+
+    let other = Profile::ALL.into_iter().find(|other| *other != profile);
+    let misled = ExpectedRoot {
+        profile: other,
+        ..expected.clone()
+    };
+    let report = audits::transcript::audit(&bundle, &folder, &misled).unwrap();
+    assert_eq!(report.verdict(), Verdict::Wrong, "the link names other algorithms");
 
     // Whatever of it is altered, it no longer holds.
     let mut altered = bundle.clone();
@@ -77,6 +95,23 @@ async fn c7_a_meeting_over_the_real_key_server_is_one_group_and_its_transcript_s
             .verdict(),
         Verdict::Wrong
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clnt_8_whose_link_pins_other_algorithms_than_the_rooms_stays_out_and_is_told_why() {
+    let server = Server::start().await;
+    for room_is in Profile::ALL {
+        let room = server.make_room_of(room_is).await;
+        let ada = Member::join_as(&server, &room, "Ada", room_is).await;
+        agreed(&[&ada]).await;
+        for link_says in Profile::ALL.into_iter().filter(|other| *other != room_is) {
+            let ben = Member::join_as(&server, &room, "Ben", link_says).await;
+            ben.until("the end", |seen| seen.ended.is_some()).await;
+            assert!(ben.see(|seen| seen.refused[0].contains("another profile")));
+            assert!(ben.see(|seen| seen.roster.is_none()));
+        }
+        agreed(&[&ada]).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

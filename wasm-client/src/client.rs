@@ -39,17 +39,24 @@ struct LastOpening {
 
 #[wasm_bindgen]
 impl Client {
-    /// `root_hash` is the fragment of the room's link, `seed` 32 bytes from the platform's generator.
+    /// `root_hash` and `profile` are what the room's link pins, `seed` 32 bytes from the platform's generator.
     #[wasm_bindgen(constructor)]
-    pub fn new(room: String, session: String, root_hash: &str, seed: &[u8]) -> Result<Client, JsError> {
+    pub fn new(
+        room: String,
+        session: String,
+        root_hash: &str,
+        profile: &str,
+        seed: &[u8],
+    ) -> Result<Client, JsError> {
         let expected_root = Bytes::from_base64(root_hash)
             .ok()
             .and_then(|bytes| <[u8; 32]>::try_from(bytes.0).ok())
             .ok_or_else(|| JsError::new("the link's fragment is not a SHA-256 hash"))?;
+        let profile = Profile::from_name(profile).ok_or_else(|| JsError::new("there is no such profile"))?;
         let seed = <[u8; 32]>::try_from(seed).map_err(|_| JsError::new("the seed must have 32 bytes"))?;
         let engine = Engine::new(Config {
             seed,
-            profile: Profile::Standard,
+            profile,
             expected_root,
             room,
             session,

@@ -1,7 +1,7 @@
 //! AUDT-7 to AUDT-9: the groups of the room are made by nothing but their members' signed messages, replayed here from
 //! the first to the last with the very checks that members apply.
 
-use e2ee_core::group::PublicRoom;
+use e2ee_core::group::{Profile, PublicRoom, Refusal};
 use e2ee_core::identity::{Member, Roster, TrustRoot};
 use e2ee_core::log::entry::EpochRecord;
 use e2ee_core::time::UnixMillis;
@@ -49,6 +49,7 @@ pub(crate) fn check<'a>(
     number: usize,
     generation: &'a Generation,
     root: &TrustRoot,
+    profile: Option<Profile>,
 ) -> Replayed<'a> {
     let mut replayed = Replayed {
         number,
@@ -56,7 +57,7 @@ pub(crate) fn check<'a>(
         epochs: Vec::new(),
     };
     let place = replayed.place();
-    let Some(mut room) = genesis(report, place, generation, root) else {
+    let Some(mut room) = genesis(report, place, generation, root, profile) else {
         return replayed;
     };
     replayed.epochs.push(ReplayedEpoch {
@@ -79,10 +80,20 @@ pub(crate) fn check<'a>(
 }
 
 /// AUDT-7. The bundle gives no time for a group's making, so it is judged as of its creator's certificate's issuing.
-fn genesis(report: &mut Report, place: Place, generation: &Generation, root: &TrustRoot) -> Option<PublicRoom> {
+fn genesis(
+    report: &mut Report,
+    place: Place,
+    generation: &Generation,
+    root: &TrustRoot,
+    profile: Option<Profile>,
+) -> Option<PublicRoom> {
     let group_info = generation.group_info.as_slice();
     let now = creator_issued_at(group_info).unwrap_or_default();
-    let room = PublicRoom::create(group_info, generation.group_id.as_slice(), root, now);
+    let room = PublicRoom::create(group_info, generation.group_id.as_slice(), root, now).and_then(|room| {
+        // CLNT-8: members hold the link's algorithms against the group, and so does whoever audits by the link.
+        let as_pinned = profile.is_none_or(|profile| room.policy().profile() == profile);
+        if as_pinned { Ok(room) } else { Err(Refusal::OtherProfile) }
+    });
     report.judge(Claim::Genesis, place.epoch(0), "group's making", room)
 }
 

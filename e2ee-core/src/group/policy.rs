@@ -18,7 +18,7 @@ use openmls::prelude::{
 use tls_codec::{DeserializeBytes, Serialize, TlsDeserializeBytes, TlsSerialize, TlsSize, VLBytes};
 
 use super::Refusal;
-use crate::identity::{CheckedCertificate, TrustRoot, Use, decode_chain, encode_chain};
+use crate::identity::{CheckedCertificate, PublicKey, TrustRoot, Use, decode_chain, encode_chain};
 use crate::time::UnixMillis;
 
 /// The GroupContext extension's type.
@@ -43,6 +43,26 @@ impl Profile {
             Self::Standard => Ciphersuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519,
             Self::Fips => Ciphersuite::MLS_128_DHKEMP256_AES128GCM_SHA256_P256,
         }
+    }
+
+    /// Whether a signature key is of this profile's scheme.
+    pub fn signs_with(self, key: &PublicKey) -> bool {
+        match self {
+            Self::Standard => matches!(key, PublicKey::Ed25519(_)),
+            Self::Fips => matches!(key, PublicKey::P256(_)),
+        }
+    }
+
+    /// As the API, the store and links say it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Fips => "fips",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|profile| profile.name() == name)
     }
 
     fn from_wire(value: u16) -> Option<Self> {

@@ -4,7 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
 
-/// Answer to `POST /api/rooms` (no body).
+/// Body of `POST /api/rooms`; an empty one wishes nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoomRequest {
+    /// `standard` or `fips`; `standard` where it is left out. The link has to say the same (CLNT-8).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+}
+
+/// Answer to `POST /api/rooms`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomCreated {
     pub room: String,

@@ -11,7 +11,8 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
 use e2ee_core::wire::delivery::MAX_MESSAGE;
-use e2ee_core::wire::http::{RoomCreated, SessionCreated, SessionRequest};
+use e2ee_core::group::Profile;
+use e2ee_core::wire::http::{RoomCreated, RoomRequest, SessionCreated, SessionRequest};
 
 use super::problem::Refused;
 use crate::clock::now;
@@ -41,15 +42,30 @@ impl<S: Send + Sync> FromRequestParts<S> for Peer {
 pub(super) async fn create(
     State(shared): State<Arc<Shared>>,
     peer: Peer,
+    body: axum::body::Bytes,
 ) -> Result<(StatusCode, Json<RoomCreated>), Refused> {
     limit(&shared, &peer)?;
+    let profile = wished_profile(&body)?;
     let room = ids::random_id();
     let mut db = shared.store.write().await?;
-    sessions::insert_room(&mut db, &room, now().0).await?;
+    sessions::insert_room(&mut db, &room, profile, now().0).await?;
     db.commit().await.map_err(crate::StorageError::from)?;
     tracing::info!("a room was made");
     let trust_root = shared.identity.root().der.clone().into();
     Ok((StatusCode::CREATED, Json(RoomCreated { room, trust_root })))
+}
+
+/// Without a body, a room is of profile `standard`.
+fn wished_profile(body: &[u8]) -> Result<Profile, Refused> {
+    if body.is_empty() {
+        return Ok(Profile::Standard);
+    }
+    let RoomRequest { profile } = serde_json::from_slice(body).map_err(|e| Refused::Malformed(e.to_string()))?;
+    match profile {
+        None => Ok(Profile::Standard),
+        Some(name) => Profile::from_name(&name)
+            .ok_or_else(|| Refused::Malformed(format!("there is no profile {name:?}: it is standard or fips"))),
+    }
 }
 
 /// A guest's session: the link is the invitation. Who comes in that way is called a guest in the certificate.
@@ -76,7 +92,7 @@ pub(super) async fn sign_in(
         expires_at: (now() + shared.config.session_lifetime).0,
     };
     let mut db = shared.store.write().await?;
-    if !sessions::room_exists(&mut db, &room).await? {
+    if sessions::room_profile(&mut db, &room).await?.is_none() {
         return Err(Refused::RoomNotFound);
     }
     sessions::insert(&mut db, &session).await?;
@@ -96,7 +112,10 @@ pub(super) async fn delivery(
     Path(room): Path<String>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Refused> {
-    let known = ids::is_id(&room) && sessions::room_exists(&mut *shared.store.read().await?, &room).await?;
+    let known = ids::is_id(&room)
+        && sessions::room_profile(&mut *shared.store.read().await?, &room)
+            .await?
+            .is_some();
     if !known {
         return Err(Refused::RoomNotFound);
     }

@@ -25,6 +25,7 @@ pub(super) async fn export(
     let mut db = shared.store.read().await?;
     let session = sessions::find(&mut db, &ids::token_hash(token), &room, now().0).await?;
     session.ok_or(Refused::SessionInvalid)?;
+    let profile = sessions::room_profile(&mut db, &room).await?.ok_or(Refused::RoomNotFound)?;
     let mut generations = Vec::new();
     for group in groups::generations(&mut db, &room).await? {
         generations.extend(generation(&mut db, group).await?);
@@ -34,7 +35,7 @@ pub(super) async fn export(
         version: TRANSCRIPT_VERSION,
         room,
         trust_root: shared.identity.root().der.clone().into(),
-        service_chain: chain(&shared.identity.service_chain),
+        service_chain: chain(&shared.identity.service(profile).chain),
         log_chain: chain(&shared.identity.log_chain),
         log_origin: shared.log.origin().to_owned(),
         generations,

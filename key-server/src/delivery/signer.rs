@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hsm_adapter::Keystore;
+use hsm_adapter::{KeyKind, Keystore};
 use openmls::prelude::{
     ExternalProposal, GroupEpoch, GroupId, KeyPackage, LeafNodeIndex, MlsMessageOut, SenderExtensionIndex,
 };
@@ -11,7 +11,7 @@ use openmls_traits::signatures::{Signer, SignerError};
 use openmls_traits::types::SignatureScheme;
 
 use crate::error::Error;
-use crate::identity::SERVICE_KEY;
+use crate::identity::Service;
 
 /// What to propose.
 pub(super) enum Wish {
@@ -19,12 +19,15 @@ pub(super) enum Wish {
     Remove(u32),
 }
 
-struct ServiceKey(Arc<dyn Keystore>);
+struct ServiceKey {
+    keystore: Arc<dyn Keystore>,
+    service: Service,
+}
 
 impl Signer for ServiceKey {
     fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, SignerError> {
-        self.0
-            .sign(&SERVICE_KEY, payload)
+        self.keystore
+            .sign(&self.service.label, payload)
             .map(|signature| signature.to_der())
             .map_err(|error| {
                 tracing::error!(%error, "the token did not sign a proposal");
@@ -33,22 +36,27 @@ impl Signer for ServiceKey {
     }
 
     fn signature_scheme(&self) -> SignatureScheme {
-        SignatureScheme::ED25519
+        match self.service.key.kind() {
+            KeyKind::P256 => SignatureScheme::ECDSA_SECP256R1_SHA256,
+            KeyKind::Ed25519 => SignatureScheme::ED25519,
+        }
     }
 }
 
 /// Signs proposals for one epoch of a group, each an `MLSMessage` holding a `PublicMessage`. Does not block the caller's thread.
 pub(super) async fn sign(
     keystore: Arc<dyn Keystore>,
+    service: Service,
     group_id: &[u8],
     epoch: u64,
     wishes: Vec<Wish>,
 ) -> Result<Vec<Vec<u8>>, Error> {
     let group_id = GroupId::from_slice(group_id);
+    let key = ServiceKey { keystore, service };
     let work = move || {
         wishes
             .into_iter()
-            .map(|wish| one(&ServiceKey(keystore.clone()), &group_id, epoch.into(), wish))
+            .map(|wish| one(&key, &group_id, epoch.into(), wish))
             .collect()
     };
     tokio::task::spawn_blocking(work)

@@ -127,8 +127,12 @@ fn buckets(shared: &Shared, session: [u8; 32]) -> Arc<Mutex<SessionBuckets>> {
 
 async fn ready(shared: &Arc<Shared>, room: &str, token: &str) -> Result<Option<(Session, Ready)>, Error> {
     let hash = ids::token_hash(token);
-    let found = sessions::find(&mut *shared.store.read().await?, &hash, room, now().0).await?;
+    let mut db = shared.store.read().await?;
+    let found = sessions::find(&mut db, &hash, room, now().0).await?;
     let Some(session) = found else { return Ok(None) };
+    let profile = sessions::room_profile(&mut db, room).await?;
+    drop(db);
+    let service = shared.identity.service(profile.ok_or(Error::Bug("a session in no room"))?);
     let relay_token = shared.relay.issue(&session, now()).await?;
     let bytes = |chain: &[Vec<u8>]| chain.iter().map(|c| Bytes(c.clone())).collect();
     let ready = Ready {
@@ -137,7 +141,7 @@ async fn ready(shared: &Arc<Shared>, room: &str, token: &str) -> Result<Option<(
         participant: session.participant.clone(),
         device: session.device.clone(),
         trust_root: shared.identity.root().der.clone().into(),
-        service_chain: bytes(&shared.identity.service_chain),
+        service_chain: bytes(&service.chain),
         log_chain: bytes(&shared.identity.log_chain),
         log_origin: shared.log.origin().to_owned(),
         relay_url: shared.config.relay_url.clone(),

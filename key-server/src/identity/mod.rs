@@ -10,6 +10,7 @@ mod request;
 use std::sync::Arc;
 use std::time::Duration;
 
+use e2ee_core::group::Profile;
 use e2ee_core::identity::{NameError, TrustRoot, Use, check_name};
 use e2ee_core::log::entry::LogEntry;
 use e2ee_core::time::UnixMillis;
@@ -27,7 +28,9 @@ use crate::store::{Store, certificates, facts};
 /// Issues certificates. Its private half never leaves the token.
 const ROOT_KEY: KeyLabel = KeyLabel::from_static("root-ca");
 /// Signs external proposals in rooms of profile `standard`.
-pub(crate) const SERVICE_KEY: KeyLabel = KeyLabel::from_static("delivery-service");
+const SERVICE_KEY: KeyLabel = KeyLabel::from_static("delivery-service");
+/// The same in rooms of profile `fips`, whose MLS suite signs with ECDSA.
+const SERVICE_FIPS_KEY: KeyLabel = KeyLabel::from_static("delivery-service-fips");
 
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 const ROOT_LIFETIME: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -114,14 +117,33 @@ pub(crate) struct Identity {
     trust: TrustRoot,
     org: String,
     member_lifetime: Duration,
-    pub(crate) service_key: PublicKey,
-    pub(crate) service_chain: Vec<Vec<u8>>,
+    standard: Service,
+    fips: Service,
     pub(crate) log_chain: Vec<Vec<u8>>,
 }
 
+/// The delivery service as the rooms of one profile know it: their one external sender (ADMT-2).
+#[derive(Clone)]
+pub(crate) struct Service {
+    pub(crate) label: KeyLabel,
+    pub(crate) key: PublicKey,
+    pub(crate) chain: Vec<Vec<u8>>,
+}
+
+impl Service {
+    async fn ensure(keystore: &Arc<dyn Keystore>, label: KeyLabel, kind: KeyKind) -> Result<Self, Error> {
+        let key = ensure_key(keystore, label.clone(), kind).await?;
+        Ok(Self {
+            label,
+            key,
+            chain: Vec::new(),
+        })
+    }
+}
+
 impl Identity {
-    /// Opens with the root of [`Root::ensure`]; renews the service's and the log's certificate when they have less than a
-    /// third of their year left.
+    /// Opens with the root of [`Root::ensure`]; renews the certificates of the service's keys and the log's when they have less
+    /// than a third of their year left.
     pub(crate) async fn open(
         store: Store,
         keystore: Arc<dyn Keystore>,
@@ -132,7 +154,8 @@ impl Identity {
     ) -> Result<Self, Error> {
         let trust = TrustRoot::pin(&root.der, &root.hash).map_err(|_| StorageError::Corrupt("the root certificate"))?;
         let org = profile::organisation_of(&root.der).ok_or(StorageError::Corrupt("the root certificate"))?;
-        let service_key = ensure_key(&keystore, SERVICE_KEY, KeyKind::Ed25519).await?;
+        let standard = Service::ensure(&keystore, SERVICE_KEY, KeyKind::Ed25519).await?;
+        let fips = Service::ensure(&keystore, SERVICE_FIPS_KEY, KeyKind::P256).await?;
         let log_key = ensure_key(&keystore, LOG_KEY, KeyKind::Ed25519).await?;
         let mut identity = Self {
             store,
@@ -142,40 +165,41 @@ impl Identity {
             trust,
             org,
             member_lifetime,
-            service_key,
-            service_chain: Vec::new(),
+            standard,
+            fips,
             log_chain: Vec::new(),
         };
-        let service = [
-            (
-                facts::SERVICE_CERTIFICATE,
-                service_key,
-                Use::DeliveryService,
-                "Delivery service",
-                "delivery-service",
-            ),
-            (
+        identity.standard.chain = identity
+            .service_chain(facts::SERVICE_CERTIFICATE, identity.standard.key, now)
+            .await?;
+        identity.fips.chain = identity
+            .service_chain(facts::SERVICE_FIPS_CERTIFICATE, identity.fips.key, now)
+            .await?;
+        let log = identity
+            .ensure_service(
                 facts::LOG_CERTIFICATE,
                 log_key,
                 Use::TransparencyLog,
                 "Transparency log",
                 "transparency-log",
-            ),
-        ];
-        for (fact, key, purpose, name, role) in service {
-            let chain = vec![identity.ensure_service(fact, key, purpose, name, role, now).await?];
-            if purpose == Use::DeliveryService {
-                identity.service_chain = chain;
-            } else {
-                identity.log_chain = chain;
-            }
-        }
+                now,
+            )
+            .await?;
+        identity.log_chain = vec![log];
         Ok(identity)
     }
 
     /// The organisation's root.
     pub(crate) fn root(&self) -> &Root {
         &self.root
+    }
+
+    /// The delivery service as rooms of this profile know it.
+    pub(crate) fn service(&self, profile: Profile) -> &Service {
+        match profile {
+            Profile::Standard => &self.standard,
+            Profile::Fips => &self.fips,
+        }
     }
 
     /// What members check chains against.
@@ -210,6 +234,20 @@ impl Identity {
             .issue_leaf(leaf, Use::Person, Some(&session.token_hash), None, now)
             .await?;
         Ok((vec![der], self.log.receipt(index).await?))
+    }
+
+    async fn service_chain(&self, fact: &'static str, key: PublicKey, now: UnixMillis) -> Result<Vec<Vec<u8>>, Error> {
+        let der = self
+            .ensure_service(
+                fact,
+                key,
+                Use::DeliveryService,
+                "Delivery service",
+                "delivery-service",
+                now,
+            )
+            .await?;
+        Ok(vec![der])
     }
 
     async fn ensure_service(

@@ -9,6 +9,8 @@ pub(crate) const TRUST_ROOT: &str = "trust-root";
 pub(crate) const LOG_ORIGIN: &str = "log-origin";
 /// The latest certificate of the service's key, DER.
 pub(crate) const SERVICE_CERTIFICATE: &str = "service-certificate";
+/// The latest certificate of the service's key for rooms of profile `fips`, DER.
+pub(crate) const SERVICE_FIPS_CERTIFICATE: &str = "service-fips-certificate";
 /// The latest certificate of the log's key, DER.
 pub(crate) const LOG_CERTIFICATE: &str = "log-certificate";
 

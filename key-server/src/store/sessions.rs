@@ -1,5 +1,7 @@
 //! Rooms and the sessions of those who signed in to them.
 
+use e2ee_core::group::Profile;
+
 use super::{Db, signed, unsigned};
 use crate::error::StorageError;
 
@@ -15,21 +17,25 @@ pub(crate) struct Session {
     pub(crate) expires_at: u64,
 }
 
-pub(crate) async fn insert_room(db: &mut Db, id: &str, now: u64) -> Result<(), StorageError> {
-    sqlx::query("INSERT INTO room (id, created_at) VALUES (?, ?)")
+pub(crate) async fn insert_room(db: &mut Db, id: &str, profile: Profile, now: u64) -> Result<(), StorageError> {
+    sqlx::query("INSERT INTO room (id, profile, created_at) VALUES (?, ?, ?)")
         .bind(id)
+        .bind(profile.name())
         .bind(signed(now))
         .execute(db)
         .await?;
     Ok(())
 }
 
-pub(crate) async fn room_exists(db: &mut Db, id: &str) -> Result<bool, StorageError> {
-    let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM room WHERE id = ?")
+/// None where there is no such room.
+pub(crate) async fn room_profile(db: &mut Db, id: &str) -> Result<Option<Profile>, StorageError> {
+    let found: Option<String> = sqlx::query_scalar("SELECT profile FROM room WHERE id = ?")
         .bind(id)
         .fetch_optional(db)
         .await?;
-    Ok(found.is_some())
+    found
+        .map(|name| Profile::from_name(&name).ok_or(StorageError::Corrupt("a room's profile")))
+        .transpose()
 }
 
 pub(crate) async fn insert(db: &mut Db, session: &Session) -> Result<(), StorageError> {

@@ -85,13 +85,13 @@ class Installation {
    * A meeting's link, made as the start page makes it; with `codec`, for calls in that codec.
    * @param {{ codec?: string }} [options]
    */
-  async makeRoom({ codec } = {}) {
-    const answer = await fetch(`${this.url}/api/rooms`, { method: "POST" });
+  async makeRoom({ codec, profile = "standard" } = {}) {
+    const answer = await fetch(`${this.url}/api/rooms`, { method: "POST", body: JSON.stringify({ profile }) });
     if (!answer.ok) throw new Error(`no room: ${answer.status} ${await answer.text()}`);
     const { room, trust_root } = await answer.json();
     const hash = await crypto.subtle.digest("SHA-256", Buffer.from(trust_root, "base64url"));
     const query = codec ? `?codec=${codec}` : "";
-    return `${this.url}/m/${room}${query}#${Buffer.from(hash).toString("base64url")}`;
+    return `${this.url}/m/${room}${query}#${Buffer.from(hash).toString("base64url")}${profile === "standard" ? "" : `.${profile}`}`;
   }
 }
 

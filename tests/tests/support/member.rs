@@ -54,7 +54,16 @@ impl Member {
         Self::join_through(server, room, name, Box::new(|_, text| vec![text])).await
     }
 
+    /// With a link that pins this profile.
+    pub async fn join_as(server: &Server, room: &str, name: &str, profile: Profile) -> Self {
+        Self::start(server, room, name, profile, Box::new(|_, text| vec![text])).await
+    }
+
     pub async fn join_through(server: &Server, room: &str, name: &str, tamper: Tamper) -> Self {
+        Self::start(server, room, name, Profile::Standard, tamper).await
+    }
+
+    async fn start(server: &Server, room: &str, name: &str, profile: Profile, tamper: Tamper) -> Self {
         let session = server.sign_in(room, name).await;
         let mut seed = [0; 32];
         let salt = name.bytes().map(u64::from).sum::<u64>() ^ now().0.rotate_left(17);
@@ -63,7 +72,7 @@ impl Member {
         }
         let engine = Engine::new(Config {
             seed,
-            profile: Profile::Standard,
+            profile,
             expected_root: server.root_hash(),
             room: room.to_owned(),
             session: session.clone(),

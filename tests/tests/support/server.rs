@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use e2ee_core::group::Profile;
 use e2ee_core::wire::http::{RoomCreated, SessionCreated};
 use hsm_adapter::SoftwareKeystore;
 use key_server::{Config, KeyServer};
@@ -57,7 +58,12 @@ impl Server {
     }
 
     pub async fn make_room(&self) -> String {
-        let (status, body) = self.ask("POST", "/api/rooms", None, "").await;
+        self.make_room_of(Profile::Standard).await
+    }
+
+    pub async fn make_room_of(&self, profile: Profile) -> String {
+        let wish = serde_json::json!({ "profile": profile.name() }).to_string();
+        let (status, body) = self.ask("POST", "/api/rooms", None, &wish).await;
         assert_eq!(status, 201, "{body}");
         serde_json::from_str::<RoomCreated>(&body).unwrap().room
     }

@@ -6,8 +6,12 @@ const { fromBase64Url, makeLink, parseLink, rootHashOf, toBase64Url } = await lo
 const HASH = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"; // SHA-256 of nothing
 
 test("CLNT-8: a link that was made can be read again", () => {
-  const url = new URL(makeLink("https://meet.example", "r_1-x", HASH));
-  assert.deepEqual(parseLink(url), { kind: "complete", room: "r_1-x", rootHash: HASH });
+  for (const profile of ["standard", "fips"]) {
+    const pinned = { room: "r_1-x", rootHash: HASH, profile };
+    assert.deepEqual(parseLink(new URL(makeLink("https://meet.example", pinned))), { kind: "complete", pinned });
+  }
+  // A link from before there were profiles.
+  assert.equal(parseLink({ pathname: "/m/r", hash: `#${HASH}` }).pinned.profile, "standard");
 });
 
 test("CLNT-8: a link whose fragment is missing, short, long or not canonical is incomplete", () => {
@@ -19,6 +23,10 @@ test("CLNT-8: a link whose fragment is missing, short, long or not canonical is 
     `#${HASH.slice(0, -1)}V`,
     `#${HASH.slice(0, -1)}=`,
     `#${HASH.replace("-", "+")}`,
+    `#${HASH}.`,
+    `#${HASH}.standard`,
+    `#${HASH}.weaker`,
+    `#${HASH}.fips.fips`,
   ]) {
     assert.equal(parseLink({ pathname: "/m/room", hash }).kind, "incomplete", hash);
   }

@@ -72,6 +72,10 @@ fn check(ready: &Ready, cx: &Context) -> Result<Session, (EndCause, Refusal)> {
     let service = root
         .check(&ready.service_chain, Use::DeliveryService, cx.now)
         .map_err(|error| (EndCause::Refused, error.into()))?;
+    // CLNT-8: the link says which algorithms; a service of others could not propose anything in such a room.
+    if !cx.profile().signs_with(service.key()) {
+        return Err((EndCause::Refused, Refusal::OtherProfile));
+    }
     let log = LogKey::from_chain(&root, &ready.log_chain, &ready.log_origin, cx.now)
         .map_err(|error| (EndCause::Refused, error.into()))?;
     Ok(Session {

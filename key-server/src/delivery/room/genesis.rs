@@ -1,6 +1,6 @@
 //! The first member makes the group: asked for once per generation, accepted once.
 
-use e2ee_core::group::{Profile, PublicRoom};
+use e2ee_core::group::PublicRoom;
 use e2ee_core::log::entry::LogEntry;
 use e2ee_core::wire::delivery::{EndReason, ErrorCode, GroupEpoch, ServerMessage};
 use e2ee_core::wire::transcript;
@@ -142,11 +142,12 @@ impl Room {
             Ok(public) => public,
             Err(refusal) => return Ok(Err(refusal.to_string())),
         };
-        // The service's key in the token is Ed25519; it could not propose in a room of another suite.
-        if public.policy().profile() != Profile::Standard {
-            return Ok(Err("this server serves rooms of the standard profile only".to_owned()));
+        // Whoever makes the group cannot make it another than the room's link says.
+        if public.policy().profile() != self.profile {
+            return Ok(Err(format!("the room's profile is {}", self.profile.name())));
         }
-        if public.context().service().key().as_mls_bytes() != self.shared.identity.service_key.as_bytes() {
+        let service = self.shared.identity.service(self.profile);
+        if public.context().service().key().as_mls_bytes() != service.key.as_bytes() {
             return Ok(Err("the group names another delivery service".to_owned()));
         }
         let Some(connection) = self.connections.get(&id) else {

@@ -8,14 +8,18 @@ use e2ee_core::time::UnixMillis;
 
 use super::{Group, Room};
 use crate::clock::now;
-use crate::error::Error;
+use crate::error::{Error, StorageError};
 use crate::server::Shared;
-use crate::store::groups;
+use crate::store::{groups, sessions};
 
 impl Room {
     pub(super) async fn load(shared: Arc<Shared>, id: String) -> Result<Self, Error> {
+        let profile = sessions::room_profile(&mut *shared.store.read().await?, &id)
+            .await?
+            .ok_or(StorageError::Corrupt("a room with a task and no row"))?;
         let mut room = Self {
             id,
+            profile,
             connections: BTreeMap::new(),
             group: None,
             creating: None,

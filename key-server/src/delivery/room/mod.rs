@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
-use e2ee_core::group::{CheckedKeyPackage, PublicRoom};
+use e2ee_core::group::{CheckedKeyPackage, Profile, PublicRoom};
 use e2ee_core::wire::delivery::{ClientMessage, EndReason, ErrorCode, GroupEpoch, ServerMessage};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -29,6 +29,7 @@ use crate::store::sessions::Session;
 pub(super) struct Room {
     shared: Arc<Shared>,
     id: String,
+    profile: Profile,
     connections: BTreeMap<ConnectionId, Connection>,
     group: Option<Group>,
     creating: Option<Creating>,

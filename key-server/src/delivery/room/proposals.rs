@@ -2,7 +2,7 @@
 //! when no commit took them up.
 
 use e2ee_core::group::check::Proposed;
-use e2ee_core::group::{CheckedKeyPackage, Profile};
+use e2ee_core::group::CheckedKeyPackage;
 use e2ee_core::wire::delivery::{EndReason, ErrorCode, GroupEpoch, ServerMessage};
 use tokio::time::Instant;
 
@@ -31,11 +31,7 @@ impl Room {
         let Some(connection) = self.connections.get(&id) else {
             return Ok(());
         };
-        let profile = self
-            .group
-            .as_ref()
-            .map_or(Profile::Standard, |g| g.public.policy().profile());
-        let checked = CheckedKeyPackage::from_message(key_package, profile, self.shared.identity.trust(), now());
+        let checked = CheckedKeyPackage::from_message(key_package, self.profile, self.shared.identity.trust(), now());
         let package = match checked {
             Ok(package) => package,
             Err(refusal) => {
@@ -165,7 +161,8 @@ impl Room {
             .into_iter()
             .map(|d| (d.wish, (d.certificate_index, d.for_whom)))
             .unzip();
-        let signed = signer::sign(self.shared.keystore.clone(), at.group_id.as_slice(), at.epoch, wishes).await?;
+        let service = self.shared.identity.service(self.profile).clone();
+        let signed = signer::sign(self.shared.keystore.clone(), service, at.group_id.as_slice(), at.epoch, wishes).await?;
 
         let mut accepted = Vec::new();
         for (message, (certificate_index, for_whom)) in signed.into_iter().zip(about) {

@@ -28,11 +28,11 @@ export function App(): JSX.Element {
     case "none":
       return (
         <Start
-          onRoom={(room, rootHash, name) => {
-            history.replaceState(null, "", makeLink("", room, rootHash));
+          onRoom={(pinned, name) => {
+            history.replaceState(null, "", makeLink("", pinned));
             const devices = new LocalDevices();
             void devices.start();
-            setMeeting(new Meeting({ room, rootHash, name, devices, worker }));
+            setMeeting(new Meeting({ pinned, name, devices, worker }));
           }}
         />
       );
@@ -41,9 +41,7 @@ export function App(): JSX.Element {
     case "complete":
       return (
         <Door
-          onJoin={(name, devices) =>
-            setMeeting(new Meeting({ room: link.room, rootHash: link.rootHash, name, devices, worker }))
-          }
+          onJoin={(name, devices) => setMeeting(new Meeting({ pinned: link.pinned, name, devices, worker }))}
         />
       );
   }

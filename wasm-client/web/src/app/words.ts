@@ -1,5 +1,6 @@
 // What the page says about protection. Pure functions of what the worker verified: every sentence here must stay true
 // word for word, because people decide by it what they say in a meeting.
+import type { Profile } from "../sdk/link";
 import type { ConnectStep, FailureCode, MediaState, MeetingState, Person, SealedReason, Trust } from "../sdk/state";
 
 export interface Headline {
@@ -203,4 +204,9 @@ export function hue(fingerprint: string): number {
   let sum = 0;
   for (const character of fingerprint) sum = (sum * 31 + character.charCodeAt(0)) % 360;
   return sum;
+}
+
+/** The algorithms of a room's group. */
+export function profileWords(profile: Profile): string {
+  return profile === "fips" ? "P-256 and ECDSA" : "X25519 and Ed25519";
 }

@@ -1,5 +1,5 @@
 // The plain HTTP calls before a meeting (e2ee-core/src/wire/http.rs). Their answers open doors, they vouch for nothing.
-import { fromBase64Url, rootHashOf } from "./link";
+import { fromBase64Url, rootHashOf, type Pinned, type Profile } from "./link";
 
 /** The server answered with a problem, or did not answer (`unreachable`). */
 export class ApiError extends Error {
@@ -13,10 +13,10 @@ export class ApiError extends Error {
 }
 
 /** Makes a room; the hash of the root that its creator pins comes with it. */
-export async function createRoom(): Promise<{ room: string; rootHash: string }> {
-  const answer = await post("/api/rooms", undefined);
+export async function createRoom(profile: Profile): Promise<Pinned> {
+  const answer = await post("/api/rooms", { profile });
   const room = field(answer, "room");
-  return { room, rootHash: await rootHashOf(fromBase64Url(field(answer, "trust_root"))) };
+  return { room, rootHash: await rootHashOf(fromBase64Url(field(answer, "trust_root"))), profile };
 }
 
 /** Signs in as a guest; the answer is the token for the delivery connection. */
@@ -26,7 +26,7 @@ export async function signIn(room: string, name: string): Promise<string> {
 
 const TIMEOUT_MS = 10_000;
 
-async function post(path: string, body: object | undefined): Promise<unknown> {
+async function post(path: string, body: object): Promise<unknown> {
   let response: Response;
   try {
     response = await fetch(path, {
@@ -34,7 +34,8 @@ async function post(path: string, body: object | undefined): Promise<unknown> {
       signal: AbortSignal.timeout(TIMEOUT_MS),
       credentials: "omit",
       referrerPolicy: "no-referrer",
-      ...(body === undefined ? {} : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
     });
   } catch {
     throw new ApiError("unreachable", "The server does not answer.");

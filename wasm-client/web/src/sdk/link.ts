@@ -1,22 +1,32 @@
-// CLNT-8: the room's link: `<origin>/m/<room>#<base64url SHA-256 of the trust root's certificate>`. Browsers never send the
-// fragment, so the servers cannot choose which root a joiner pins.
+// CLNT-8: the room's link: `<origin>/m/<room>#<base64url SHA-256 of the trust root's certificate>[.<profile>]`. Browsers never
+// send the fragment, so the servers can choose neither which root a joiner pins nor which algorithms.
 
-export type RoomLink =
-  { kind: "none" } | { kind: "incomplete"; room: string } | { kind: "complete"; room: string; rootHash: string };
+/** Which algorithms a room uses (e2ee-core/src/group/policy.rs). A link that names none is of profile `standard`. */
+export type Profile = "standard" | "fips";
+
+/** What the link says of a room, and what is held against everything that a server says. */
+export interface Pinned {
+  room: string;
+  rootHash: string;
+  profile: Profile;
+}
+
+export type RoomLink = { kind: "none" } | { kind: "incomplete"; room: string } | { kind: "complete"; pinned: Pinned };
 
 const ROOM = /^\/m\/([A-Za-z0-9_-]{1,64})\/?$/;
 /** 32 bytes are 43 base64url characters, of which the last carries 4 bits: 16 of the 64 are canonical there. */
-const HASH = /^#[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
+const FRAGMENT = /^#([A-Za-z0-9_-]{42}[AEIMQUYcgkosw048])(\.fips)?$/;
 
 export function parseLink(location: { pathname: string; hash: string }): RoomLink {
   const room = ROOM.exec(location.pathname)?.[1];
   if (room === undefined) return { kind: "none" };
-  if (!HASH.test(location.hash)) return { kind: "incomplete", room };
-  return { kind: "complete", room, rootHash: location.hash.slice(1) };
+  const [, rootHash, fips] = FRAGMENT.exec(location.hash) ?? [];
+  if (rootHash === undefined) return { kind: "incomplete", room };
+  return { kind: "complete", pinned: { room, rootHash, profile: fips === undefined ? "standard" : "fips" } };
 }
 
-export function makeLink(origin: string, room: string, rootHash: string): string {
-  return `${origin}/m/${room}#${rootHash}`;
+export function makeLink(origin: string, { room, rootHash, profile }: Pinned): string {
+  return `${origin}/m/${room}#${rootHash}${profile === "standard" ? "" : `.${profile}`}`;
 }
 
 export function toBase64Url(bytes: Uint8Array): string {

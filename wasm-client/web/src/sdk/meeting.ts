@@ -2,7 +2,7 @@
 // (roster, epoch, authenticated frames) with what the page holds (devices, connections); it decides nothing about trust.
 import { ApiError, signIn } from "./api";
 import type { EngineWorker } from "./engine-worker";
-import { makeLink } from "./link";
+import { makeLink, type Pinned } from "./link";
 import { Listeners } from "./listeners";
 import type { LocalDevices } from "./media/devices";
 import { Media } from "./media/media";
@@ -15,8 +15,7 @@ import { exposeTap } from "./tap";
 import { ComparedMarks } from "./trust";
 
 export interface MeetingOptions {
-  room: string;
-  rootHash: string;
+  pinned: Pinned;
   name: string;
   devices: LocalDevices;
   /** Started before the name was typed, so that the engine is loaded when it is needed. */
@@ -43,14 +42,15 @@ export class Meeting {
   readonly #bye = (): void => this.#worker.post({ type: "leave" });
 
   constructor(readonly options: MeetingOptions) {
-    this.#marks = new ComparedMarks(options.room);
+    this.#marks = new ComparedMarks(options.pinned.room);
     this.#worker = options.worker;
     this.#worker.subscribe((message) => this.#hear(message));
     this.#media = new Media(this.#worker, options.devices);
     this.#state = {
       phase: { name: "connecting", step: "engine" },
-      room: options.room,
-      link: makeLink(location.origin, options.room, options.rootHash),
+      room: options.pinned.room,
+      profile: options.pinned.profile,
+      link: makeLink(location.origin, options.pinned),
       epoch: null,
       code: [],
       cipher: "",
@@ -120,14 +120,15 @@ export class Meeting {
   }
 
   async #signIn(): Promise<void> {
-    const { room, rootHash, name } = this.options;
+    const { pinned, name } = this.options;
+    const { room } = pinned;
     try {
       const session = await signIn(room, name);
       if (this.#finished) return;
       const delivery = new URL(`/api/rooms/${encodeURIComponent(room)}/delivery`, location.origin);
       delivery.protocol = delivery.protocol === "https:" ? "wss:" : "ws:";
       this.#step("certificate");
-      this.#worker.post({ type: "join", room, session, rootHash, deliveryUrl: delivery.href });
+      this.#worker.post({ type: "join", pinned, session, deliveryUrl: delivery.href });
     } catch (fault) {
       const { code, message } = fault instanceof ApiError ? fault : { code: "malformed", message: String(fault) };
       this.#fail(SIGN_IN_FAILURES[code] ?? "refused", message);

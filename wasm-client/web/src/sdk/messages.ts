@@ -1,5 +1,6 @@
 // Everything that crosses between the page and the worker, in both directions. No key and no media crosses; the only
 // exception to "no media" is the test build's tap, which is not compiled into a release.
+import type { Pinned } from "./link";
 import type { ChatLine, DropReason, FailureCode, Stream } from "./state";
 
 /** What a transform is told when it is made: `RTCRtpScriptTransform` options, or beside `createEncodedStreams`. */
@@ -19,7 +20,7 @@ export interface OpenOptions {
 
 export type ToWorker =
   /** Sign-in is done: connect to the delivery service and get into the group. */
-  | { type: "join"; room: string; session: string; rootHash: string; deliveryUrl: string }
+  | { type: "join"; pinned: Pinned; session: string; deliveryUrl: string }
   | { type: "chat"; text: string }
   | { type: "leave" }
   /** Chromium's older way: the streams of one sender or receiver. */

@@ -1,6 +1,7 @@
 // What the page knows of a meeting, as plain data. One snapshot replaces the other; nobody edits one in place.
 // Whatever is said here about encryption comes from the worker (the MLS tree, certificates, authenticated frames),
 // never from a server's word.
+import type { Profile } from "./link";
 
 /** What a media frame belongs to. The number is the context in the SFrame key id (PROTOCOL.md, SFRM). */
 export const STREAMS = ["microphone", "camera", "screen", "screen-audio"] as const;
@@ -126,6 +127,7 @@ export interface MeetingState {
   /** Eight groups of five digits, or none before the group stands. */
   readonly code: readonly string[];
   readonly cipher: string;
+  readonly profile: Profile;
   readonly people: readonly Person[];
   readonly local: LocalMedia;
   readonly chat: readonly ChatLine[];

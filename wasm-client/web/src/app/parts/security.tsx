@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import type { LocalDevices } from "../../sdk/media/devices";
 import type { LocalMedia, MeetingState, Person } from "../../sdk/state";
-import { headline, hue, initials, mediaWords, trustWords } from "../words";
+import { headline, hue, initials, mediaWords, profileWords, trustWords } from "../words";
 import { DevicePicker } from "./device-picker";
 
 export function Security({
@@ -39,7 +39,7 @@ export function Security({
           <dt>Epoch</dt>
           <dd data-testid="epoch">{state.epoch ?? "none yet"}</dd>
           <dt>Group</dt>
-          <dd>MLS (RFC 9420)</dd>
+          <dd>MLS (RFC 9420), {profileWords(state.profile)}</dd>
           <dt>Frames</dt>
           <dd>{state.cipher || "none yet"}</dd>
           <dt>Keys</dt>

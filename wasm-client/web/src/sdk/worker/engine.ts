@@ -1,6 +1,7 @@
 // The engine in WebAssembly behind a typed face. A panic in it poisons it for good: from then on every call says so and
 // nothing is sealed or opened.
 import init, { Client, codec_of, drop_reasons, last_panic, version } from "conclave-wasm";
+import type { Pinned } from "../link";
 import type { DropReason } from "../state";
 import { now } from "./scope";
 import { tapClient } from "./tap";
@@ -41,9 +42,8 @@ export interface EngineMember {
 }
 
 export interface JoinRequest {
-  room: string;
+  pinned: Pinned;
   session: string;
-  rootHash: string;
 }
 
 export type Opening =
@@ -72,7 +72,8 @@ export class Engine {
 
   constructor(request: JoinRequest) {
     const seed = crypto.getRandomValues(new Uint8Array(32));
-    this.#client = guard(() => new Client(request.room, request.session, request.rootHash, seed));
+    const { room, rootHash, profile } = request.pinned;
+    this.#client = guard(() => new Client(room, request.session, rootHash, profile, seed));
     seed.fill(0);
     if (__TAP__) tapClient(this.#client);
   }
