@@ -71,11 +71,7 @@ mod tests {
         let hash = [0xfb; 32];
         let base64 = ExpectedRoot::new(hash).to_base64();
         assert_eq!(base64.len(), 43);
-        for text in [
-            base64.clone(),
-            hex::encode(hash),
-            hex::encode_upper(hash),
-        ] {
+        for text in [base64.clone(), hex::encode(hash), hex::encode_upper(hash)] {
             assert_eq!(text.parse::<ExpectedRoot>().unwrap(), ExpectedRoot::new(hash), "{text}");
         }
         let link: ExpectedRoot = format!("http://localhost:8440/m/r-1#{base64}").parse().unwrap();

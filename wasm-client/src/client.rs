@@ -41,13 +41,7 @@ struct LastOpening {
 impl Client {
     /// `root_hash` and `profile` are what the room's link pins, `seed` 32 bytes from the platform's generator.
     #[wasm_bindgen(constructor)]
-    pub fn new(
-        room: String,
-        session: String,
-        root_hash: &str,
-        profile: &str,
-        seed: &[u8],
-    ) -> Result<Client, JsError> {
+    pub fn new(room: String, session: String, root_hash: &str, profile: &str, seed: &[u8]) -> Result<Client, JsError> {
         let expected_root = Bytes::from_base64(root_hash)
             .ok()
             .and_then(|bytes| <[u8; 32]>::try_from(bytes.0).ok())

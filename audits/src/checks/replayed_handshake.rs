@@ -92,7 +92,11 @@ fn genesis(
     let room = PublicRoom::create(group_info, generation.group_id.as_slice(), root, now).and_then(|room| {
         // CLNT-8: members hold the link's algorithms against the group, and so does whoever audits by the link.
         let as_pinned = profile.is_none_or(|profile| room.policy().profile() == profile);
-        if as_pinned { Ok(room) } else { Err(Refusal::OtherProfile) }
+        if as_pinned {
+            Ok(room)
+        } else {
+            Err(Refusal::OtherProfile)
+        }
     });
     report.judge(Claim::Genesis, place.epoch(0), "group's making", room)
 }

@@ -10,8 +10,8 @@ use axum::extract::{ConnectInfo, FromRequestParts, Path, State, WebSocketUpgrade
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
-use e2ee_core::wire::delivery::MAX_MESSAGE;
 use e2ee_core::group::Profile;
+use e2ee_core::wire::delivery::MAX_MESSAGE;
 use e2ee_core::wire::http::{RoomCreated, RoomRequest, SessionCreated, SessionRequest};
 
 use super::problem::Refused;

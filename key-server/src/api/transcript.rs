@@ -25,7 +25,9 @@ pub(super) async fn export(
     let mut db = shared.store.read().await?;
     let session = sessions::find(&mut db, &ids::token_hash(token), &room, now().0).await?;
     session.ok_or(Refused::SessionInvalid)?;
-    let profile = sessions::room_profile(&mut db, &room).await?.ok_or(Refused::RoomNotFound)?;
+    let profile = sessions::room_profile(&mut db, &room)
+        .await?
+        .ok_or(Refused::RoomNotFound)?;
     let mut generations = Vec::new();
     for group in groups::generations(&mut db, &room).await? {
         generations.extend(generation(&mut db, group).await?);

@@ -132,7 +132,9 @@ async fn ready(shared: &Arc<Shared>, room: &str, token: &str) -> Result<Option<(
     let Some(session) = found else { return Ok(None) };
     let profile = sessions::room_profile(&mut db, room).await?;
     drop(db);
-    let service = shared.identity.service(profile.ok_or(Error::Bug("a session in no room"))?);
+    let service = shared
+        .identity
+        .service(profile.ok_or(Error::Bug("a session in no room"))?);
     let relay_token = shared.relay.issue(&session, now()).await?;
     let bytes = |chain: &[Vec<u8>]| chain.iter().map(|c| Bytes(c.clone())).collect();
     let ready = Ready {

@@ -44,7 +44,7 @@ impl Room {
             None => {
                 let mut db = room.shared.store.write().await?;
                 groups::end_group(&mut db, &latest.group_id, now().0).await?;
-                db.commit().await.map_err(crate::StorageError::from)?;
+                db.commit().await.map_err(StorageError::from)?;
             }
         }
         Ok(room)

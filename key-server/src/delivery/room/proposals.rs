@@ -1,8 +1,8 @@
 //! Arrivals and departures become proposals: gathered, stored, sent to all, and proposed again in the next epoch
 //! when no commit took them up.
 
-use e2ee_core::group::check::Proposed;
 use e2ee_core::group::CheckedKeyPackage;
+use e2ee_core::group::check::Proposed;
 use e2ee_core::wire::delivery::{EndReason, ErrorCode, GroupEpoch, ServerMessage};
 use tokio::time::Instant;
 
@@ -162,7 +162,14 @@ impl Room {
             .map(|d| (d.wish, (d.certificate_index, d.for_whom)))
             .unzip();
         let service = self.shared.identity.service(self.profile).clone();
-        let signed = signer::sign(self.shared.keystore.clone(), service, at.group_id.as_slice(), at.epoch, wishes).await?;
+        let signed = signer::sign(
+            self.shared.keystore.clone(),
+            service,
+            at.group_id.as_slice(),
+            at.epoch,
+            wishes,
+        )
+        .await?;
 
         let mut accepted = Vec::new();
         for (message, (certificate_index, for_whom)) in signed.into_iter().zip(about) {
