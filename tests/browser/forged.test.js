@@ -123,7 +123,8 @@ test("forged copies of another's frames, by the thousand, are dropped one by one
   }, plain);
   t.diagnostic(JSON.stringify(verdicts));
   assert.equal(verdicts.opened, undefined);
-  assert.ok(verdicts["not-authentic"] > 100);
+  // Copies of frames that Ada got are replays before anything is decrypted; the others fail at their tag.
+  assert.ok(verdicts["not-authentic"] > 20);
   await Promise.all([goesOn(ada, ben, { frames: 30 }), hears(ada, { of: 1 })]);
   for (const dropped of (await atAda()).others) assert.deepEqual(dropped, {});
 });

@@ -24,7 +24,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "KIND")]
     only: Option<Kind>,
 
-    /// Run the tests whose name contains this
+    /// Run the tests whose name contains this; or, of page and browser tests, those of the file with this name
     filter: Option<String>,
 }
 

@@ -38,9 +38,15 @@ pub(crate) fn browser_command() -> Result<Command> {
 }
 
 fn test(node: &mut Command, folder: &Path, filter: Option<&str>, long: bool) -> Result<Tally> {
-    let files = files(folder)?;
+    let mut files = files(folder)?;
     if files.is_empty() {
         bail!("there are no tests in {}", folder.display());
+    }
+    // The name of a file means all that is in it.
+    let named: Vec<PathBuf> = files.iter().filter(|file| filter == stem(file)).cloned().collect();
+    let filter = filter.filter(|_| named.is_empty());
+    if !named.is_empty() {
+        files = named;
     }
     let reports = layout::target()?.join("tested");
     std::fs::create_dir_all(&reports)?;
@@ -82,6 +88,11 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+/// `call` of `call.test.js`.
+fn stem(file: &Path) -> Option<&str> {
+    file.file_name()?.to_str()?.strip_suffix(".test.js")
 }
 
 /// The filter is a part of a name, as for Rust's tests; Node takes a regular expression.
