@@ -18,7 +18,7 @@ function watch() {
     if (noted.pressed === undefined) return;
     if (document.querySelector('[data-testid="call"][data-phase="call"]')) noted.group ??= performance.now() - noted.pressed;
     const others = [...document.querySelectorAll('[data-testid="tile"]:not([data-me="true"]) video')];
-    const shown = others.filter((video) => video.videoWidth > 0 && video.getVideoPlaybackQuality().totalVideoFrames > 0).length;
+    const shown = others.filter((video) => video.videoWidth > 0 && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA).length;
     if (shown > 0) noted.first ??= performance.now() - noted.pressed;
     if (shown > 1) noted.all ??= performance.now() - noted.pressed;
   }, 5);
@@ -44,7 +44,11 @@ try {
       await eventually("one's own picture", () => cleo.page.$eval("video", (video) => video.videoWidth > 0));
       await cleo.fillName();
       await cleo.click("go");
-      const noted = await eventually("both pictures", () => cleo.page.evaluate(() => globalThis.noted.all !== undefined && globalThis.noted), { within: 30_000 });
+      const noted = await eventually("both pictures", async () => {
+        const noted = await cleo.page.evaluate(() => globalThis.noted);
+        if (noted.all === undefined) throw new Error(JSON.stringify({ noted, tiles: (await cleo.view()).tiles }));
+        return noted;
+      }, { within: 30_000 });
       for (const what of Object.keys(times)) times[what].push(noted[what]);
       await cleo.leave();
       await cleo.close();

@@ -153,7 +153,7 @@ export function failureWords(code: FailureCode, detail: string): { title: string
       return {
         title: "This is not the organisation your link names",
         detail:
-          "The server shows another root certificate than the one pinned in the link. Somebody may be in between, or the link is for another server. You were not connected, and nothing was sent.",
+          "The server shows another root certificate than the one pinned in the link. Somebody may be in between, or the link is for another server. You were let into nothing, and no sound and no picture left this device.",
         retry: false,
       };
     case "refused":
