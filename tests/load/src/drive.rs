@@ -12,12 +12,14 @@ use crate::measure::{cpu_seconds, quantile, resident};
 use crate::media::Stream;
 use crate::sdp::Kind;
 use crate::swarm::Swarm;
-use crate::target::{self, Name};
+use crate::target::{self, Name, Target};
 
 /// How long a peer may take to connect, and to get its first packet.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Publishers' packets a second while the others join.
 const JOINING_RATE: f64 = 200.0;
+/// The share of packets that has to arrive for the next phase to be tried.
+const ENOUGH: f64 = 0.9;
 /// Before a phase counts, and after its last packet left.
 const SETTLE: Duration = Duration::from_millis(700);
 const DRAIN: Duration = Duration::from_millis(200);
@@ -61,7 +63,9 @@ impl FromStr for Phase {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let (out, seconds) = text.split_once(':').context("a phase is <packets a second>:<seconds>")?;
+        let (out, seconds) = text
+            .split_once(':')
+            .context("a phase is <packets a second>:<seconds>")?;
         Ok(Phase {
             out: out.parse()?,
             duration: Duration::try_from_secs_f64(seconds.parse()?)?,
@@ -72,15 +76,20 @@ impl FromStr for Phase {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut swarm = Swarm::new(args.local)?;
     let empty = resident(args.pid)?;
-    let joins = join(args, &mut swarm)?;
+    // Held to the end: signalling connections that close are participants that leave.
+    let mut target = target::open(args.target, &args.signalling);
+    let mut joins = join(args, target.as_mut(), &mut swarm)?;
     let joined = resident(args.pid)?;
-    let phases: Vec<Value> = args
-        .phases
-        .iter()
-        .map(|phase| measure(args, &mut swarm, *phase))
-        .collect::<Result<_>>()?;
+    let mut phases = Vec::new();
+    for phase in &args.phases {
+        let (figures, share) = measure(args, &mut swarm, *phase)?;
+        phases.push(figures);
+        // Too much already: more would only tell how it fails.
+        if share < ENOUGH {
+            break;
+        }
+    }
     let peers = (args.publishers + args.subscribers) as u64;
-    let mut joins = joins;
     let report = json!({
         "peers": peers,
         "bytes_per_peer": joined.saturating_sub(empty) / peers,
@@ -93,8 +102,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// Nanoseconds from each subscriber's first word to its first packet.
-fn join(args: &Args, swarm: &mut Swarm) -> Result<Vec<u64>> {
-    let mut target = target::open(args.target, &args.signalling);
+fn join(args: &Args, target: &mut dyn Target, swarm: &mut Swarm) -> Result<Vec<u64>> {
     let fingerprint = *swarm.identity.fingerprint();
     let kind = if args.audio { Kind::Audio } else { Kind::Video };
     swarm.rate = if args.audio { 50.0 } else { JOINING_RATE };
@@ -133,7 +141,7 @@ fn join(args: &Args, swarm: &mut Swarm) -> Result<Vec<u64>> {
     Ok(joins)
 }
 
-fn measure(args: &Args, swarm: &mut Swarm, phase: Phase) -> Result<Value> {
+fn measure(args: &Args, swarm: &mut Swarm, phase: Phase) -> Result<(Value, f64)> {
     swarm.rate = phase.out / (args.publishers * args.subscribers) as f64;
     swarm.run(SETTLE)?;
     swarm.pause(DRAIN)?;
@@ -151,19 +159,22 @@ fn measure(args: &Args, swarm: &mut Swarm, phase: Phase) -> Result<Value> {
     let delivered: u64 = received().map(|received| received.packets).sum();
     let broken: u64 = received().map(|received| received.broken).sum();
     ensure!(broken == 0, "{broken} packets arrived broken");
-    let mut delays: Vec<u64> = received().flat_map(|received| received.delays.iter().copied()).collect();
-    let due = sent * args.subscribers as u64;
-    Ok(json!({
+    let mut delays: Vec<u64> = received()
+        .flat_map(|received| received.delays.iter().copied())
+        .collect();
+    let share = delivered as f64 / (sent * args.subscribers as u64).max(1) as f64;
+    let figures = json!({
         "asked": phase.out,
         "out_per_second": delivered as f64 / took,
         "delivered": delivered,
-        "share": delivered as f64 / due.max(1) as f64,
+        "share": share,
         "cpu_seconds": cpu,
         "per_core": delivered as f64 / cpu.max(0.01),
         "sampled": delays.len(),
         "delay_us_p50": quantile(&mut delays, 0.5) as f64 / 1e3,
         "delay_us_p99": quantile(&mut delays, 0.99) as f64 / 1e3,
-    }))
+    });
+    Ok((figures, share))
 }
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ pub(crate) struct Stream {
     frame: u32,
     packet_of_frame: u32,
     started: Instant,
+    /// When the pacer looks next.
+    next: Instant,
     /// Packets due so far, whole and part.
     due: f64,
     last: Instant,
@@ -52,6 +54,8 @@ impl Stream {
             frame: 0,
             packet_of_frame: 0,
             started: now,
+            // Publishers do not know of each other: each has its own phase.
+            next: now + PACE * (ssrc.wrapping_mul(2_654_435_761) >> 22) / 1_024,
             due: 0.0,
             last: now,
             sent: 0,
@@ -62,6 +66,10 @@ impl Stream {
 
     /// Sends what is due at `rate` packets a second. Never more than a twentieth of a second's worth after a pause.
     pub(crate) fn send(&mut self, now: Instant, rate: f64, peer: &mut Peer) -> Result<()> {
+        if now < self.next {
+            return Ok(());
+        }
+        self.next = (self.next + PACE).max(now);
         self.due += now.saturating_duration_since(self.last).as_secs_f64().min(0.05) * rate;
         self.last = now;
         let count = self.due as u32;

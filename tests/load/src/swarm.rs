@@ -13,7 +13,7 @@ use sfu_relay::net::dtls::Identity;
 use sfu_relay::rtp::rtcp::{self, Rtcp};
 use sfu_relay::rtp::{Packet, is_rtcp};
 
-use crate::media::{self, PACE, Stream};
+use crate::media::{self, Stream};
 use crate::peer::Peer;
 use crate::sdp::Kind;
 
@@ -33,7 +33,6 @@ pub(crate) struct Swarm {
     pub(crate) rate: f64,
     pub(crate) identity: Identity,
     local: IpAddr,
-    next_pace: Instant,
     next_tick: Instant,
     headers: MultiHeaders<SockaddrStorage>,
     buffers: Vec<[u8; MAX_DATAGRAM]>,
@@ -47,7 +46,6 @@ impl Swarm {
             rate: 0.0,
             identity: Identity::generate()?,
             local,
-            next_pace: Instant::now(),
             next_tick: Instant::now(),
             headers: MultiHeaders::preallocate(BATCH, Some(cmsg_space!(TimeSpec))),
             buffers: vec![[0; MAX_DATAGRAM]; BATCH],
@@ -90,13 +88,10 @@ impl Swarm {
 
     fn step(&mut self) -> Result<()> {
         let now = Instant::now();
-        if now >= self.next_pace {
-            self.next_pace = (self.next_pace + PACE).max(now);
-            for stream in &mut self.streams {
-                let peer = &mut self.peers[stream.peer];
-                if peer.is_connected() {
-                    stream.send(now, self.rate, peer)?;
-                }
+        for stream in &mut self.streams {
+            let peer = &mut self.peers[stream.peer];
+            if peer.is_connected() {
+                stream.send(now, self.rate, peer)?;
             }
         }
         if now >= self.next_tick {
@@ -163,7 +158,10 @@ fn packet(peer: &mut Peer, now: Instant, datagram: &mut [u8], at: u64) {
         return;
     };
     let payload_type = kind & 0x7F;
-    if ![Kind::Audio, Kind::Video].iter().any(|k| k.payload_type() == payload_type) {
+    if ![Kind::Audio, Kind::Video]
+        .iter()
+        .any(|k| k.payload_type() == payload_type)
+    {
         return; // a retransmission
     }
     peer.received.packets += 1;

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: measurements, one JSON object a line on standard output.
 
+mod sfu;
 mod web_size;
 
 use crate::{say, setup};
@@ -22,11 +23,18 @@ struct Bench {
     run: fn() -> Result<Vec<Value>>,
 }
 
-const BENCHES: &[Bench] = &[Bench {
-    name: "web-size",
-    about: "what a browser loads: bytes as they are and gzipped",
-    run: web_size::run,
-}];
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "web-size",
+        about: "what a browser loads: bytes as they are and gzipped",
+        run: web_size::run,
+    },
+    Bench {
+        name: "sfu",
+        about: "the relay beside a minimal str0m relay and Janus: packets of a core, delay, memory, joining",
+        run: sfu::run,
+    },
+];
 
 fn list() -> String {
     let lines = BENCHES

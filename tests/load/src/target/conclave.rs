@@ -33,7 +33,9 @@ impl Conclave {
     }
 
     fn join(&mut self) -> Result<Socket> {
-        let key = Ed25519KeyPair::from_seed_unchecked(&TOKEN_SEED).ok().context("the key")?;
+        let key = Ed25519KeyPair::from_seed_unchecked(&TOKEN_SEED)
+            .ok()
+            .context("the key")?;
         let now = wall_clock() / 1_000_000_000;
         let claims = Claims {
             room: "load".into(),
@@ -46,7 +48,9 @@ impl Conclave {
             exp: now + 60,
             jti: format!("j-{}-{now}", self.sockets.len()),
         };
-        let token = encode(&claims, |bytes| Ok::<_, std::convert::Infallible>(key.sign(bytes).as_ref().to_vec()))?;
+        let token = encode(&claims, |bytes| {
+            Ok::<_, std::convert::Infallible>(key.sign(bytes).as_ref().to_vec())
+        })?;
         let (mut socket, _) = connect(format!("ws://{}{}", self.signalling, sfu_relay::PATH))
             .with_context(|| format!("no relay at {}", self.signalling))?;
         if let MaybeTlsStream::Plain(stream) = socket.get_ref() {

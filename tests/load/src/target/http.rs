@@ -1,4 +1,4 @@
-//! A JSON document posted or fetched over HTTP/1.1: all that local signalling needs.
+//! A JSON document posted or fetched over HTTP/1.0, whose answers come whole: all that local signalling needs.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -19,7 +19,7 @@ pub(super) fn call(host: &str, path: &str, body: Option<&Value>) -> Result<Value
         None => ("GET", String::new()),
     };
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(request.as_bytes())?;

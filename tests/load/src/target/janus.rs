@@ -81,7 +81,9 @@ impl Target for Janus {
         let handle = self.attach()?;
         let join = json!({ "request": "join", "ptype": "publisher", "room": ROOM });
         let joined = self.ask(&handle, &join, None)?;
-        let id = joined["plugindata"]["data"]["id"].as_u64().context("Janus named no publisher")?;
+        let id = joined["plugindata"]["data"]["id"]
+            .as_u64()
+            .context("Janus named no publisher")?;
         let line = Line {
             mid: "0".into(),
             kind,

@@ -46,5 +46,7 @@ pub(crate) fn open(name: Name, signalling: &str) -> Box<dyn Target> {
 
 /// The relay's host address in its candidates must be the one its signalling is at.
 fn is_at(signalling: &str, candidate: &std::net::SocketAddr) -> bool {
-    signalling.rsplit_once(':').is_some_and(|(host, _)| host == candidate.ip().to_string())
+    signalling
+        .rsplit_once(':')
+        .is_some_and(|(host, _)| host == candidate.ip().to_string())
 }

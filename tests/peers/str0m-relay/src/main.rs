@@ -37,7 +37,10 @@ struct Peer {
 }
 
 fn main() -> Result<()> {
-    let listen: SocketAddr = std::env::args().nth(1).context("usage: str0m-relay <address:port>")?.parse()?;
+    let listen: SocketAddr = std::env::args()
+        .nth(1)
+        .context("usage: str0m-relay <address:port>")?
+        .parse()?;
     str0m::crypto::from_feature_flags().install_process_default();
     let socket = UdpSocket::bind((listen.ip(), 0))?;
     let address = socket.local_addr()?;
@@ -92,7 +95,11 @@ fn answer(id: usize, mut stream: TcpStream, address: SocketAddr, joined: &Sender
     let answer = rtc.sdp_api().accept_offer(offer)?.to_sdp_string();
     joined.send(Joined { rtc, sources }).ok().context("the loop is gone")?;
     let body = json!({ "sdp": answer, "id": id.to_string() }).to_string();
-    write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
     Ok(())
 }
 
@@ -109,15 +116,30 @@ fn run(socket: &UdpSocket, address: SocketAddr, joined: &Receiver<Joined>) -> Re
                     source.subscribers.push((index, line));
                 }
             }
-            peers.push(Peer { rtc, mids: Vec::new(), sources, subscribers: Vec::new(), due: Instant::now() });
+            peers.push(Peer {
+                rtc,
+                mids: Vec::new(),
+                sources,
+                subscribers: Vec::new(),
+                due: Instant::now(),
+            });
             drive(&mut peers, index, socket)?;
         }
         match socket.recv_from(&mut buffer) {
             Ok((len, source)) => {
-                let Ok(contents) = buffer[..len].try_into() else { continue };
+                let Ok(contents) = buffer[..len].try_into() else {
+                    continue;
+                };
                 let now = Instant::now();
-                let input =
-                    Input::Receive(now, Receive { proto: Protocol::Udp, source, destination: address, contents });
+                let input = Input::Receive(
+                    now,
+                    Receive {
+                        proto: Protocol::Udp,
+                        source,
+                        destination: address,
+                        contents,
+                    },
+                );
                 let known = by_address.get(&source).copied();
                 let Some(index) = known.or_else(|| peers.iter().position(|peer| peer.rtc.accepts(&input))) else {
                     continue;
@@ -149,12 +171,16 @@ fn drive(peers: &mut [Peer], index: usize, socket: &UdpSocket) -> Result<()> {
         let subscribers = std::mem::take(&mut peers[index].subscribers);
         for (subscriber, line) in &subscribers {
             let peer = &mut peers[*subscriber];
-            let Some(mid) = peer.mids.get(*line).copied() else { continue };
+            let Some(mid) = peer.mids.get(*line).copied() else {
+                continue;
+            };
             if !peer.rtc.is_connected() || peer.sources.is_empty() {
                 continue;
             }
             let mut api = peer.rtc.direct_api();
-            let Some(stream) = api.stream_tx_by_mid(mid, None) else { continue };
+            let Some(stream) = api.stream_tx_by_mid(mid, None) else {
+                continue;
+            };
             stream.write_rtp(
                 RtpWrite::new(
                     packet.header.payload_type,
