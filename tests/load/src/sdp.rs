@@ -77,7 +77,7 @@ pub(crate) fn remote(sdp: &str, reachable: impl Fn(&SocketAddr) -> bool) -> Resu
     })
 }
 
-/// Writes an offer (`setup` is `actpass`) or an answer (`active`).
+/// Writes an offer or an answer. `setup` is who connects over DTLS: `active` is us, `actpass` leaves the choice to the relay.
 pub(crate) fn write(session: usize, setup: &str, fingerprint: &[u8; 32], lines: &[Line]) -> String {
     let mut sdp = format!("v=0\r\no=- {session} 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE");
     for line in lines {

@@ -89,7 +89,8 @@ impl Target for Janus {
             kind,
             ssrc: Some(ssrc),
         };
-        let sdp = sdp::write(self.sessions, "actpass", fingerprint, &[line]);
+        // Asked to choose, Janus would be the DTLS client, which we are.
+        let sdp = sdp::write(self.sessions, "active", fingerprint, &[line]);
         let jsep = json!({ "type": "offer", "sdp": sdp });
         let event = self.ask(&handle, &json!({ "request": "publish" }), Some(jsep))?;
         Ok((id.to_string(), self.remote(&event)?.1))
