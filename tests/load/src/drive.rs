@@ -16,8 +16,9 @@ use crate::target::{self, Name, Target};
 
 /// How long a peer may take to connect, and to get its first packet.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Publishers' packets a second while the others join.
-const JOINING_RATE: f64 = 200.0;
+/// Publishers' packets a second while the others join: little, so that who joins last does not meet a relay that is busy already.
+const JOINING_VIDEO: f64 = 200.0;
+const JOINING_AUDIO: f64 = 10.0;
 /// The share of packets that has to arrive for the next phase to be tried.
 const ENOUGH: f64 = 0.9;
 /// Before a phase counts, and after its last packet left.
@@ -105,7 +106,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn join(args: &Args, target: &mut dyn Target, swarm: &mut Swarm) -> Result<Vec<u64>> {
     let fingerprint = *swarm.identity.fingerprint();
     let kind = if args.audio { Kind::Audio } else { Kind::Video };
-    swarm.rate = if args.audio { 50.0 } else { JOINING_RATE };
+    swarm.rate = if args.audio { JOINING_AUDIO } else { JOINING_VIDEO };
     let mut published = Vec::new();
     for _ in 0..args.publishers {
         let peer = swarm.add_peer()?;

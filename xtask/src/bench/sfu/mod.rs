@@ -46,8 +46,8 @@ const CASES: &[Case] = &[
         subscribers: 300,
         size: 160,
         audio: true,
-        // Fifty packets a second of each speaker: the rate of a meeting, not one to be raised.
-        steps: &[150_000],
+        // The last is fifty packets a second of each speaker: a meeting's rate, not one to be raised.
+        steps: &[30_000, 60_000, 150_000],
     },
 ];
 
