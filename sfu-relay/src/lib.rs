@@ -21,6 +21,7 @@ pub mod dd;
 pub mod engine;
 mod forward;
 pub mod net;
+mod operations;
 mod peer;
 mod relay;
 mod room;
@@ -31,6 +32,7 @@ mod stats;
 mod tap;
 
 pub use config::{Config, Limits};
+pub use operations::operations;
 pub use relay::{Relay, StartError};
 pub use signal::{PATH, router};
 pub use stats::{Counters, RelayStats};

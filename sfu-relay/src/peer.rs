@@ -1,6 +1,5 @@
 //! A participant at the relay: its signalling session, its transport, what it sends and receives.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -8,7 +7,7 @@ use rand::RngCore;
 use relay_token::Rights;
 
 use crate::arena::Key;
-use crate::engine::SessionId;
+use crate::engine::{Run, SessionId};
 use crate::forward::consumer::Consumer;
 use crate::forward::producer::Producer;
 use crate::net::dtls::{DtlsError, DtlsServer, Fingerprint, Identity};
@@ -16,6 +15,7 @@ use crate::net::ice::IceLite;
 use crate::net::srtp::Srtp;
 use crate::room::Room;
 use crate::rtp::extension::ExtensionIds;
+use crate::rtp::ssrc::SsrcMap;
 use crate::rtp::twcc::Recorder;
 use crate::sdp::Offer;
 
@@ -54,11 +54,13 @@ pub(crate) struct Transport {
     pub(crate) dtls: DtlsServer,
     pub(crate) srtp: Option<Box<Srtp>>,
     pub(crate) paths: Vec<SocketAddr>,
+    /// Where the next packet to this peer is written.
+    pub(crate) run: Run,
     pub(crate) created: Instant,
     /// When something authentic came last.
     pub(crate) heard: Instant,
     pub(crate) ids: ExtensionIds,
-    pub(crate) streams: HashMap<u32, Stream>,
+    pub(crate) streams: SsrcMap<Stream>,
     pub(crate) arrivals: Recorder,
     pub(crate) next_feedback: Instant,
     pub(crate) next_report: Instant,
@@ -83,10 +85,11 @@ impl Transport {
             dtls: DtlsServer::new(identity, offer.fingerprint)?,
             srtp: None,
             paths: Vec::new(),
+            run: Run::default(),
             created: now,
             heard: now,
             ids: ExtensionIds::default(),
-            streams: HashMap::new(),
+            streams: SsrcMap::default(),
             arrivals: Recorder::new(now),
             next_feedback: now,
             next_report: now + REPORT_INTERVAL,

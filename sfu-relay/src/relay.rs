@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -19,6 +19,9 @@ use crate::stats::{Counters, RelayStats};
 
 /// Commands that may wait for the engine. A session that would exceed this waits.
 const QUEUE: usize = 4096;
+
+/// How often a draining relay looks whether everybody has left.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Why a relay did not start.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +49,7 @@ struct Inner {
     counters: Arc<Counters>,
     next_session: AtomicU64,
     port: u16,
+    draining: AtomicBool,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -100,6 +104,7 @@ impl Relay {
                 counters,
                 next_session: AtomicU64::new(1),
                 port,
+                draining: AtomicBool::new(false),
                 thread: std::sync::Mutex::new(Some(thread)),
             }),
         })
@@ -123,6 +128,26 @@ impl Relay {
             at: unix_now(),
         })
         .await;
+    }
+
+    /// Lets those who are here finish, for `at_most` this long, while nobody new is let in; then ends the relay.
+    pub async fn drain(&self, at_most: Duration) {
+        self.inner.draining.store(true, Ordering::Relaxed);
+        let deadline = Instant::now() + at_most;
+        while self.is_alive() && self.stats().peers > 0 && Instant::now() < deadline {
+            tokio::time::sleep(LOOK).await;
+        }
+        self.shutdown().await;
+    }
+
+    /// Whether nobody new is let in any more.
+    pub fn is_draining(&self) -> bool {
+        self.inner.draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether the engine runs.
+    pub fn is_alive(&self) -> bool {
+        !self.inner.inputs.is_closed()
     }
 
     /// Ends the relay: sessions are told, the socket is closed. Returns when the engine's thread has ended.

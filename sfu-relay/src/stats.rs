@@ -3,8 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Whether a figure tells how it is or how much there was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Now,
+    SoFar,
+}
+
 macro_rules! stats {
-    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+    ($($(#[$doc:meta])* $kind:ident $name:ident),* $(,)?) => {
         /// The live counters. Shared with the engine's thread.
         #[derive(Debug, Default)]
         pub struct Counters { $($(#[$doc])* pub(crate) $name: AtomicU64,)* }
@@ -13,6 +20,13 @@ macro_rules! stats {
         #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct RelayStats { $($(#[$doc])* pub $name: u64,)* }
+
+        impl RelayStats {
+            /// All figures by name.
+            pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static str, Kind, u64)> {
+                [$((stringify!($name), Kind::$kind, self.$name)),*].into_iter()
+            }
+        }
 
         impl Counters {
             pub fn snapshot(&self) -> RelayStats {
@@ -24,49 +38,49 @@ macro_rules! stats {
 
 stats! {
     /// Rooms with somebody in them, now.
-    rooms,
+    Now rooms,
     /// Participants, now.
-    peers,
-    producers,
-    consumers,
+    Now peers,
+    Now producers,
+    Now consumers,
     /// DTLS associations that came up.
-    connected,
-    datagrams_in,
-    datagrams_out,
-    bytes_in,
-    bytes_out,
+    SoFar connected,
+    SoFar datagrams_in,
+    SoFar datagrams_out,
+    SoFar bytes_in,
+    SoFar bytes_out,
     /// RTP packets of known streams.
-    rtp_in,
+    SoFar rtp_in,
     /// RTP packets to consumers, without retransmissions.
-    rtp_forwarded,
+    SoFar rtp_forwarded,
     /// Packets repeated to consumers on their request.
-    rtx_sent,
+    SoFar rtx_sent,
     /// Packets asked for again from senders.
-    nacks_sent,
+    SoFar nacks_sent,
     /// Key frames asked for from senders.
-    key_frame_requests,
+    SoFar key_frame_requests,
     /// Key frames seen by descriptor or told by their sender.
-    key_frames,
+    SoFar key_frames,
     /// Layer switches and starts of consumers.
-    switches,
+    SoFar switches,
     /// Datagrams of no known kind or from no known address.
-    unknown,
+    SoFar unknown,
     /// STUN that was malformed or not for us.
-    stun_refused,
+    SoFar stun_refused,
     /// STUN with a wrong message integrity.
-    stun_unauthenticated,
-    dtls_errors,
+    SoFar stun_unauthenticated,
+    SoFar dtls_errors,
     /// SRTP and SRTCP that did not authenticate, was replayed or malformed.
-    srtp_refused,
+    SoFar srtp_refused,
     /// RTP of a stream that nobody announced.
-    unknown_stream,
+    SoFar unknown_stream,
     /// Malformed after decryption.
-    malformed,
+    SoFar malformed,
     /// Datagrams the socket did not take.
-    send_dropped,
-    tokens_refused,
+    SoFar send_dropped,
+    SoFar tokens_refused,
     /// Signalling messages refused.
-    signals_refused,
+    SoFar signals_refused,
 }
 
 impl Counters {

@@ -1,25 +1,12 @@
 //! The Dependency Descriptor as encoders write it.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, unreachable_pub)]
 
+#[path = "common/bits.rs"]
+mod bits;
+
+use bits::Bits;
+use proptest::prelude::*;
 use sfu_relay::dd::Descriptor;
-
-/// Bits written one after the other.
-#[derive(Default)]
-struct Bits(Vec<bool>);
-
-impl Bits {
-    fn put(mut self, value: u32, count: u32) -> Self {
-        self.0.extend((0..count).rev().map(|bit| value >> bit & 1 == 1));
-        self
-    }
-
-    fn bytes(self) -> Vec<u8> {
-        self.0
-            .chunks(8)
-            .map(|byte| byte.iter().enumerate().map(|(i, bit)| u8::from(*bit) << (7 - i)).sum())
-            .collect()
-    }
-}
 
 /// Two spatial with two temporal layers each, four decode targets, two chains.
 fn l2t2() -> Vec<u8> {
@@ -67,6 +54,8 @@ fn a_structure_of_two_by_two_layers_is_read_whole() {
     let layers: Vec<(u8, u8)> = structure.templates.iter().map(|t| (t.spatial, t.temporal)).collect();
     assert_eq!(layers, [(0, 0), (0, 1), (1, 0), (1, 1)]);
     assert_eq!(structure.templates[2].indications, [2, 3, 0, 1]);
+    assert!(structure.templates[0].differences.is_empty());
+    assert_eq!(structure.templates[3].differences, [1, 2, 3]);
     // Ids count from the offset, modulo 64.
     assert_eq!(structure.template(61).map(|t| (t.spatial, t.temporal)), Some((0, 1)));
     assert_eq!(structure.template(63).map(|t| (t.spatial, t.temporal)), Some((1, 1)));
@@ -97,4 +86,56 @@ fn a_structure_in_the_middle_of_a_frame_starts_nothing() {
     let mut bytes = l2t2();
     bytes[0] &= 0x7F;
     assert!(!Descriptor::parse(&bytes).unwrap().starts_key_frame());
+}
+
+#[test]
+fn a_frame_that_overrides_its_template_is_read_under_the_structure_in_force() {
+    let structure = Descriptor::parse(&l2t2()).unwrap().structure.unwrap();
+    let mut bits = Bits::default().put(0b11, 2).put(62, 6).put(7, 16);
+    bits = bits.put(0, 1).put(1, 1).put(0b111, 3); // no structure; active targets, custom indications, differences and chains
+    bits = bits.put(0b0011, 4);
+    for indication in [0, 1, 2, 3] {
+        bits = bits.put(indication, 2);
+    }
+    bits = bits.put(1, 2).put(4, 4).put(3, 2).put(999, 12).put(0, 2);
+    let bytes = bits.put(0x55, 8).put(0x55, 8).bytes();
+
+    let under = Descriptor::parse_under(&bytes, Some(&structure)).unwrap();
+    assert_eq!(under.active_decode_targets, Some(0b0011));
+    assert_eq!(under.custom_indications, Some(vec![0, 1, 2, 3]));
+    assert_eq!(under.custom_differences, Some(vec![5, 1_000]));
+    // Without it the frame's own facts cannot be read; its number and bounds can.
+    let alone = Descriptor::parse(&bytes).unwrap();
+    assert_eq!((alone.frame_number, alone.active_decode_targets), (7, None));
+    assert_eq!((alone.custom_indications, alone.custom_differences), (None, None));
+    // Cut inside what is read.
+    for end in 4..8 {
+        assert_eq!(Descriptor::parse_under(&bytes[..end], Some(&structure)), None, "{end}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_descriptor_panics_or_says_more_than_its_structure_allows(
+        at in 0..40_usize, with in any::<u8>(), cut in 0..40_usize, tail in proptest::collection::vec(any::<u8>(), 0..20),
+    ) {
+        let structure = Descriptor::parse(&l2t2()).unwrap().structure.unwrap();
+        let mut bytes = l2t2();
+        bytes.truncate(cut.max(3));
+        bytes.extend(tail);
+        if let Some(byte) = bytes.get_mut(at) {
+            *byte ^= with;
+        }
+        for in_force in [None, Some(&structure)] {
+            let Some(descriptor) = Descriptor::parse_under(&bytes, in_force) else { continue };
+            let structure = descriptor.structure.as_ref().or(in_force);
+            for template in structure.into_iter().flat_map(|structure| &structure.templates) {
+                prop_assert_eq!(Some(template.indications.len()), structure.map(|s| usize::from(s.decode_targets)));
+                prop_assert!(template.spatial < 8 && template.temporal < 8);
+            }
+            if let Some(custom) = &descriptor.custom_indications {
+                prop_assert_eq!(Some(custom.len()), structure.map(|s| usize::from(s.decode_targets)));
+            }
+        }
+    }
 }

@@ -220,3 +220,56 @@ async fn shutting_down_tells_everybody_and_frees_the_port() {
     is_refused(&mut socket, "shutting-down").await;
     std::net::UdpSocket::bind(("127.0.0.1", port)).unwrap();
 }
+
+/// Status line and body of a `GET` at the operations' address.
+async fn asked(address: std::net::SocketAddr, path: &str) -> (String, String) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
+
+#[tokio::test]
+async fn a_draining_relay_keeps_who_is_here_refuses_who_comes_says_so_and_ends_when_all_have_left() {
+    let (relay, url) = relay().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let operations = listener.local_addr().unwrap();
+    let app = sfu_relay::operations(relay.clone());
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+
+    let mut alice = joined(&url, "alice").await;
+    assert!(asked(operations, "/health").await.0.contains(" 200 "));
+    let (status, figures) = asked(operations, "/metrics").await;
+    assert!(status.contains(" 200 "));
+    assert!(
+        figures.lines().any(|line| line == "conclave_relay_peers 1"),
+        "{figures}"
+    );
+
+    let draining = tokio::spawn({
+        let relay = relay.clone();
+        async move { relay.drain(Duration::from_secs(60)).await }
+    });
+    while !relay.is_draining() {
+        tokio::task::yield_now().await;
+    }
+    assert!(asked(operations, "/health").await.0.contains(" 503 "));
+    let mut bob = connect(&url).await;
+    send(
+        &mut bob,
+        json!({"type": "hello", "protocol": 1, "token": token(1, "bob", now(), now() + 60)}),
+    )
+    .await;
+    is_refused(&mut bob, "shutting-down").await;
+
+    send(&mut alice, json!({"type": "ping"})).await;
+    assert_eq!(next(&mut alice).await, json!({"type": "pong"}), "still served");
+    alice.close(None).await.unwrap();
+    draining.await.unwrap();
+    assert!(!relay.is_alive());
+    assert!(asked(operations, "/health").await.0.contains(" 503 "));
+}

@@ -20,6 +20,10 @@ pub struct Descriptor {
     pub structure: Option<Structure>,
     /// The decode targets the sender still produces, as a bit mask, where this packet says so.
     pub active_decode_targets: Option<u32>,
+    /// What replaces the template's indications for this frame.
+    pub custom_indications: Option<Vec<u8>>,
+    /// What replaces the template's frame differences for this frame.
+    pub custom_differences: Option<Vec<u16>>,
 }
 
 /// The template dependency structure.
@@ -39,11 +43,18 @@ pub struct Template {
     pub temporal: u8,
     /// Two bits per decode target: not present, discardable, switch, required.
     pub indications: Vec<u8>,
+    /// How many frames back lie those it refers to.
+    pub differences: Vec<u16>,
 }
 
 impl Descriptor {
     /// `None` if the extension is malformed.
     pub fn parse(extension: &[u8]) -> Option<Self> {
+        Self::parse_under(extension, None)
+    }
+
+    /// The same under the structure in force: what it takes to read what a packet without one says of its frame alone.
+    pub fn parse_under(extension: &[u8], in_force: Option<&Structure>) -> Option<Self> {
         let mut bits = Bits::new(extension);
         let mut descriptor = Descriptor {
             start_of_frame: bits.flag()?,
@@ -52,19 +63,33 @@ impl Descriptor {
             frame_number: bits.read(16)? as u16,
             structure: None,
             active_decode_targets: None,
+            custom_indications: None,
+            custom_differences: None,
         };
         if extension.len() > 3 {
             let structure_present = bits.flag()?;
             let active_present = bits.flag()?;
-            bits.read(3)?; // custom_dtis, custom_fdiffs, custom_chains: nothing below is read for them
+            let custom_indications = bits.flag()?;
+            let custom_differences = bits.flag()?;
+            bits.flag()?; // custom chains come last and are not read
             if structure_present {
                 let structure = Structure::parse(&mut bits)?;
                 // All targets are active where a structure starts (appendix A.8.2).
                 descriptor.active_decode_targets = Some(u32::MAX >> (32 - u32::from(structure.decode_targets)));
                 descriptor.structure = Some(structure);
             }
-            if active_present && let Some(structure) = &descriptor.structure {
+            let Some(structure) = descriptor.structure.as_ref().or(in_force) else {
+                return Some(descriptor);
+            };
+            if active_present {
                 descriptor.active_decode_targets = Some(bits.read(structure.decode_targets)?);
+            }
+            if custom_indications {
+                let indications = (0..structure.decode_targets).map(|_| Some(bits.read(2)? as u8));
+                descriptor.custom_indications = Some(indications.collect::<Option<_>>()?);
+            }
+            if custom_differences {
+                descriptor.custom_differences = Some(custom(&mut bits)?);
             }
         }
         Some(descriptor)
@@ -73,6 +98,18 @@ impl Descriptor {
     /// Whether decoding can start with this packet.
     pub fn starts_key_frame(&self) -> bool {
         self.start_of_frame && self.structure.is_some()
+    }
+}
+
+/// Frame differences of a frame's own: each with its size in nibbles before it, zero ending the list.
+fn custom(bits: &mut Bits<'_>) -> Option<Vec<u16>> {
+    let mut differences = Vec::new();
+    loop {
+        let nibbles = bits.read(2)? as u8;
+        if nibbles == 0 {
+            return Some(differences);
+        }
+        differences.push(bits.read(4 * nibbles)? as u16 + 1);
     }
 }
 
@@ -91,6 +128,7 @@ impl Structure {
                 spatial,
                 temporal,
                 indications: Vec::new(),
+                differences: Vec::new(),
             });
             match bits.read(2)? {
                 0 => {}
@@ -107,9 +145,9 @@ impl Structure {
                 template.indications.push(bits.read(2)? as u8);
             }
         }
-        for _ in &templates {
+        for template in &mut templates {
             while bits.flag()? {
-                bits.read(4)?;
+                template.differences.push(bits.read(4)? as u16 + 1);
             }
         }
         let chains = bits.non_symmetric(u32::from(decode_targets) + 1)?;

@@ -81,7 +81,6 @@ impl Engine {
             let media_ssrc = transport.streams.keys().next().copied().unwrap_or(0);
             while let Some(feedback) = transport.arrivals.feedback() {
                 let mut buffer = self.out.buffer();
-                buffer.clear();
                 Writer::new(&mut buffer).transport_cc(transport.own_ssrc, media_ssrc, &feedback);
                 send_rtcp(transport, &mut self.out, buffer);
             }
@@ -99,7 +98,6 @@ impl Engine {
             }
             if !blocks.is_empty() {
                 let mut buffer = self.out.buffer();
-                buffer.clear();
                 let mut writer = Writer::new(&mut buffer);
                 writer.receiver_report(transport.own_ssrc, &blocks);
                 writer.cname(transport.own_ssrc, "conclave");
@@ -125,7 +123,6 @@ impl Engine {
                 };
                 Counters::add(&self.counters.nacks_sent, due.len() as u64);
                 let mut buffer = self.out.buffer();
-                buffer.clear();
                 Writer::new(&mut buffer).nack(transport.own_ssrc, ssrc, due);
                 send_rtcp(transport, &mut self.out, buffer);
             }

@@ -71,7 +71,6 @@ impl Engine {
                 continue;
             };
             let mut buffer = self.out.buffer();
-            buffer.clear();
             let mut writer = Writer::new(&mut buffer);
             writer.sender_report(&own);
             writer.cname(consumer.ssrc, "conclave");
@@ -93,12 +92,10 @@ impl Engine {
             return;
         };
         for sequence in rtcp::nacked(entries) {
-            let mut buffer = self.out.buffer();
-            if consumer.repeat(producer, sequence, now, &mut buffer).is_some() {
+            if send_rtp(transport, &mut self.out, |buffer| {
+                consumer.repeat(producer, sequence, now, buffer).is_some()
+            }) {
                 Counters::one(&self.counters.rtx_sent);
-                send_rtp(transport, &mut self.out, buffer);
-            } else {
-                self.out.recycle(buffer);
             }
         }
     }

@@ -66,7 +66,6 @@ impl Engine {
         let to = transport.ice.path().unwrap_or(from);
         while let Some(flight) = transport.dtls.poll_transmit() {
             let mut buffer = self.out.buffer();
-            buffer.clear();
             buffer.extend_from_slice(&flight);
             self.out.send(to, buffer);
         }

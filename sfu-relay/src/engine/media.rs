@@ -155,8 +155,19 @@ impl Engine {
         let Some(producer) = self.producers.get(producer_key) else {
             return;
         };
-        let Some(wanted) = consumer.wants(producer, now) else {
-            return;
+        let wanted = match (consumer.wants(producer, now), consumer.layer()) {
+            (Some(wanted), _) => wanted,
+            (None, Some(flowing)) if consumer.needs_key_frame(producer) => {
+                if let Some(layer) = self
+                    .producers
+                    .get_mut(producer_key)
+                    .and_then(|p| p.layers.get_mut(flowing))
+                {
+                    layer.requests.want();
+                }
+                return self.request_due_key_frames(now, producer_key);
+            }
+            _ => return,
         };
         let connected = self
             .peers
@@ -223,7 +234,6 @@ impl Engine {
             if layer.requests.due(now, answers_seen) {
                 Counters::one(&self.counters.key_frame_requests);
                 let mut buffer = self.out.buffer();
-                buffer.clear();
                 Writer::new(&mut buffer).pli(transport.own_ssrc, ssrc);
                 send_rtcp(transport, &mut self.out, buffer);
             }
@@ -246,26 +256,24 @@ pub(super) fn forward(
     let Some(transport) = peers.get_mut(consumer.peer).and_then(|peer| peer.transport.as_mut()) else {
         return;
     };
+    let mut forwarded = 0;
     for slot in due.filter_map(|number| producer.layers.get(layer)?.ring.get(number)) {
-        let mut buffer = out.buffer();
-        if consumer.write(producer, layer, slot, now, &mut buffer).is_some() {
-            Counters::one(&counters.rtp_forwarded);
-            send_rtp(transport, out, buffer);
-        } else {
-            out.recycle(buffer);
-        }
+        forwarded += u64::from(send_rtp(transport, out, |buffer| {
+            consumer.write(producer, layer, slot, now, buffer).is_some()
+        }));
     }
+    Counters::add(&counters.rtp_forwarded, forwarded);
 }
 
-pub(super) fn send_rtp(transport: &mut Transport, out: &mut Out, mut packet: Vec<u8>) {
-    let sealed = transport
-        .srtp
-        .as_mut()
-        .is_some_and(|srtp| srtp.seal_rtp(&mut packet).is_ok());
-    match transport.ice.path().filter(|_| sealed) {
-        Some(to) => out.send(to, packet),
-        None => out.recycle(packet),
-    }
+/// Seals and queues the packet that `write` appends to the buffer it is given. `false`: there is none, or no way to send it.
+pub(super) fn send_rtp(transport: &mut Transport, out: &mut Out, write: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
+    let (Some(srtp), Some(to)) = (&mut transport.srtp, transport.ice.path()) else {
+        return false;
+    };
+    out.append(&mut transport.run, to, |buffer| {
+        let start = buffer.len();
+        write(buffer) && srtp.seal_last_rtp(buffer, start).is_ok()
+    })
 }
 
 pub(super) fn send_rtcp(transport: &mut Transport, out: &mut Out, mut packet: Vec<u8>) {

@@ -13,9 +13,10 @@ mod datagram;
 mod media;
 mod membership;
 mod negotiate;
+mod out;
 mod wishes;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,6 +24,9 @@ use std::time::Instant;
 use rand::rngs::StdRng;
 use relay_token::Claims;
 
+use self::out::Out;
+pub(crate) use self::out::Run;
+pub use self::out::Transmit;
 use crate::arena::{Arena, Key};
 use crate::config::Limits;
 use crate::forward::consumer::Consumer;
@@ -106,13 +110,6 @@ pub enum Event {
     },
 }
 
-/// A datagram to send.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Transmit {
-    pub to: SocketAddr,
-    pub data: Vec<u8>,
-}
-
 /// What the engine is made with.
 pub struct EngineConfig {
     pub identity: Identity,
@@ -145,48 +142,6 @@ pub struct Engine {
     tap: Tap,
 }
 
-/// What waits to leave the engine.
-#[derive(Default)]
-struct Out {
-    transmits: VecDeque<Transmit>,
-    events: VecDeque<Event>,
-    /// Buffers to use again.
-    spare: Vec<Vec<u8>>,
-}
-
-impl Out {
-    const MAX_SPARE: usize = 1024;
-
-    fn buffer(&mut self) -> Vec<u8> {
-        self.spare.pop().unwrap_or_else(|| Vec::with_capacity(1600))
-    }
-
-    fn send(&mut self, to: SocketAddr, data: Vec<u8>) {
-        self.transmits.push_back(Transmit { to, data });
-    }
-
-    fn recycle(&mut self, data: Vec<u8>) {
-        if self.spare.len() < Self::MAX_SPARE {
-            self.spare.push(data);
-        }
-    }
-
-    fn say(&mut self, session: SessionId, message: RelayMessage) {
-        self.events.push_back(Event::Say { session, message });
-    }
-
-    fn complain(&mut self, session: SessionId, code: ErrorCode, message: &str) {
-        self.say(
-            session,
-            RelayMessage::Error {
-                code,
-                message: message.to_owned(),
-                fatal: false,
-            },
-        );
-    }
-}
-
 impl Engine {
     pub fn new(config: EngineConfig) -> Self {
         Engine {
@@ -209,9 +164,14 @@ impl Engine {
         }
     }
 
-    /// The next datagram to send. Give its buffer back by [`Engine::recycle`].
+    /// The next datagrams to send. Give their buffer back by [`Engine::recycle`].
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.out.transmits.pop_front()
+        self.out.pop()
+    }
+
+    /// Whether so much waits to be sent that it should be, before more datagrams are handed in.
+    pub fn is_burst(&self) -> bool {
+        self.out.is_burst()
     }
 
     pub fn recycle(&mut self, transmit: Transmit) {

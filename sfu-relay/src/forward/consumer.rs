@@ -9,6 +9,7 @@ use super::layer::Arrival;
 use super::producer::Producer;
 use super::rewrite::Rewriter;
 use super::ring::Slot;
+use super::svc::Selection;
 use crate::arena::Key;
 use crate::peer::Peer;
 use crate::rtp::Outgoing;
@@ -17,10 +18,10 @@ use crate::sdp::{Format, OfferedMedia};
 
 /// Where nothing tells key frames apart, a consumer that has waited this long gets the stream as it is: its decoder finds the key frame.
 const BLIND_START: Duration = Duration::from_millis(1_000);
-/// Sent packets that can be repeated.
-const SENT: usize = 1024;
-/// A packet is repeated at most once in this time, however often it is asked for.
-const REPEAT: Duration = Duration::from_millis(20);
+/// Sent packets that can be repeated: as many as a layer keeps.
+const SENT: usize = super::ring::CAPACITY;
+/// A packet is repeated at most once in this many milliseconds, however often it is asked for.
+const REPEAT_MS: u32 = 20;
 
 pub(crate) struct Consumer {
     pub(crate) peer: Key<Peer>,
@@ -37,6 +38,9 @@ pub(crate) struct Consumer {
     paused: bool,
     flow: Flow,
     rewriter: Rewriter,
+    selection: Selection,
+    began: Instant,
+    /// Empty if this leg cannot repeat.
     sent: Vec<Sent>,
     rtx_sequence: u16,
 }
@@ -47,13 +51,18 @@ enum Flow {
     On { layer: usize },
 }
 
+/// A sent packet, kept small: there are hundreds of them for each consumer, and one is touched for each packet.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sent {
-    out: u64,
-    layer: usize,
+    /// Its number in the layer.
     number: u64,
+    /// The low half of its number outside. Zero: nothing was sent.
+    out: u32,
     timestamp: u32,
-    repeated: Option<Instant>,
+    /// When it was repeated, in milliseconds since the consumer began. Zero: it was not.
+    repeated: u32,
+    layer: u8,
+    marker: bool,
 }
 
 impl Consumer {
@@ -81,7 +90,9 @@ impl Consumer {
             paused: false,
             flow: Flow::Waiting { since: now },
             rewriter: Rewriter::new(first_sequences.0, if audio { 48_000 } else { 90_000 }),
-            sent: vec![Sent::default(); SENT],
+            selection: Selection::default(),
+            began: now,
+            sent: vec![Sent::default(); if ssrcs.1.is_some() { SENT } else { 0 }],
             rtx_sequence: first_sequences.1,
         };
         consumer.negotiate(media);
@@ -131,6 +142,20 @@ impl Consumer {
         }
         let best = producer.best_layer(self.max_layer, now);
         (self.layer() != Some(best)).then_some(best)
+    }
+
+    /// The highest spatial layer wanted of a stream that has several inside. With simulcast the limit is on streams instead.
+    fn limit_inside(&self, producer: &Producer) -> Option<u8> {
+        self.max_layer.filter(|_| producer.layers.len() == 1)
+    }
+
+    /// Whether the layers wanted inside the stream that flows can begin at a key frame only.
+    pub(crate) fn needs_key_frame(&self, producer: &Producer) -> bool {
+        let layer = self.layer().and_then(|layer| producer.layers.get(layer));
+        let scheme = layer.and_then(|layer| layer.scheme.as_ref());
+        !self.paused
+            && !producer.paused
+            && scheme.is_some_and(|scheme| self.selection.needs_key_frame(scheme, self.limit_inside(producer)))
     }
 
     /// Which packets of `layer` are due because `arrival` came.
@@ -193,6 +218,7 @@ impl Consumer {
             .filter(|old| *old != layer)
             .and_then(|old| self.offset_by_reports(producer, old, layer));
         self.rewriter.start(first, timestamp, offset, now);
+        self.selection.reset();
         self.flow = Flow::On { layer };
     }
 
@@ -207,7 +233,7 @@ impl Consumer {
         Some(old_at_new.wrapping_add(offset).wrapping_sub(new.rtp))
     }
 
-    /// Writes the packet of `slot` as this consumer gets it. `None`: it gets no such packet.
+    /// Appends the packet of `slot` to `out` as this consumer gets it. `None`: it gets no such packet.
     pub(crate) fn write(
         &mut self,
         producer: &Producer,
@@ -224,56 +250,75 @@ impl Consumer {
             self.rewriter.leave_out(slot.number);
             return None;
         };
+        let mut marker = slot.marker;
+        if let (Some(frame), Some(scheme)) = (&slot.frame, &producer.layers.get(layer)?.scheme) {
+            let limit = self.limit_inside(producer);
+            if !self.selection.takes(scheme, frame, limit) {
+                self.rewriter.leave_out(slot.number);
+                return None;
+            }
+            marker |= self.selection.ends_moment(scheme, frame);
+        }
         let (number, timestamp) = self.rewriter.map(slot.number, slot.timestamp, now)?;
-        self.sent[(number % SENT as u64) as usize] = Sent {
-            out: number,
-            layer,
-            number: slot.number,
-            timestamp,
-            repeated: None,
-        };
-        self.header(payload_type.0, number as u16, timestamp, self.ssrc, slot, out);
+        if let Some(sent) = self.sent.get_mut((number % SENT as u64) as usize) {
+            *sent = Sent {
+                number: slot.number,
+                out: number as u32,
+                timestamp,
+                repeated: 0,
+                layer: layer as u8,
+                marker,
+            };
+        }
+        self.header(payload_type.0, number as u16, timestamp, self.ssrc, (slot, marker), out);
         out.extend_from_slice(slot.payload());
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(slot.payload().len() as u32);
         Some(())
     }
 
-    /// Writes the packet with the outside `sequence` once more, by RTX (RFC 4588). Never on the stream's own SSRC: see `net::srtp`.
+    /// Appends the packet with the outside `sequence` once more, by RTX (RFC 4588). Never on the stream's own SSRC: see `net::srtp`.
     pub(crate) fn repeat(&mut self, producer: &Producer, sequence: u16, now: Instant, out: &mut Vec<u8>) -> Option<()> {
         let rtx_ssrc = self.rtx_ssrc?;
         let sent = self.sent.get_mut(usize::from(sequence) % SENT)?;
         if sent.out as u16 != sequence || sent.out == 0 {
             return None;
         }
-        if sent
-            .repeated
-            .is_some_and(|last| now.saturating_duration_since(last) < REPEAT)
-        {
+        let passed = now.saturating_duration_since(self.began).as_millis() as u32 + 1;
+        if sent.repeated != 0 && passed.wrapping_sub(sent.repeated) < REPEAT_MS {
             return None;
         }
-        sent.repeated = Some(now);
+        sent.repeated = passed;
         let sent = *sent;
-        let slot = producer.layers.get(sent.layer)?.ring.get(sent.number)?;
+        let slot = producer.layers.get(usize::from(sent.layer))?.ring.get(sent.number)?;
         let rtx_type = self.payload_type(producer, slot.payload_type)?.1?;
-        self.header(rtx_type, self.rtx_sequence, sent.timestamp, rtx_ssrc, slot, out);
+        let marked = (slot, sent.marker);
+        self.header(rtx_type, self.rtx_sequence, sent.timestamp, rtx_ssrc, marked, out);
         self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
         out.extend_from_slice(&sequence.to_be_bytes());
         out.extend_from_slice(slot.payload());
         Some(())
     }
 
-    fn header(&self, payload_type: u8, sequence: u16, timestamp: u32, ssrc: u32, slot: &Slot, out: &mut Vec<u8>) {
+    fn header(
+        &self,
+        payload_type: u8,
+        sequence: u16,
+        timestamp: u32,
+        ssrc: u32,
+        (slot, marker): (&Slot, bool),
+        out: &mut Vec<u8>,
+    ) {
         let extensions = [(self.ids.dependency_descriptor, slot.descriptor())];
         Outgoing {
-            marker: slot.marker,
+            marker,
             payload_type,
             sequence,
             timestamp,
             ssrc,
             extensions: &extensions,
         }
-        .write(out);
+        .append(out);
     }
 
     /// This leg's payload types, media and RTX, for what the producer's leg calls `payload_type`.

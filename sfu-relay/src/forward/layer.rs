@@ -7,6 +7,7 @@ use super::keyframe::KeyFrameRequests;
 use super::loss::Missing;
 use super::reception::Reception;
 use super::ring::{Entry, Ring};
+use super::svc::Scheme;
 use crate::dd::Descriptor;
 use crate::rtp::sequence::Unwrapper;
 
@@ -25,6 +26,8 @@ pub(crate) struct Layer {
     pub(crate) requests: KeyFrameRequests,
     pub(crate) missing: Missing,
     pub(crate) reception: Reception,
+    /// The layers inside this stream, if there are several.
+    pub(crate) scheme: Option<Box<Scheme>>,
     clock_rate: u32,
     start: Option<Instant>,
     sequence: Unwrapper,
@@ -56,6 +59,7 @@ impl Layer {
             requests: KeyFrameRequests::default(),
             missing: Missing::default(),
             reception: Reception::default(),
+            scheme: None,
             clock_rate,
             start: None,
             sequence: Unwrapper::default(),
@@ -70,11 +74,18 @@ impl Layer {
     pub(crate) fn receive(&mut self, packet: Received<'_>, now: Instant) -> Option<Arrival> {
         let before = self.sequence.highest();
         let number = self.sequence.unwrap(packet.sequence);
+        let in_force = self.scheme.as_ref().map(|scheme| scheme.structure());
+        let descriptor = Descriptor::parse_under(packet.descriptor, in_force);
+        let frame = descriptor.as_ref().and_then(|descriptor| {
+            self.follow_scheme(descriptor);
+            self.scheme.as_ref()?.frame(descriptor)
+        });
         let stored = self.ring.insert(&Entry {
             number,
             timestamp: packet.timestamp,
             payload_type: packet.payload_type,
             marker: packet.marker,
+            frame,
             descriptor: packet.descriptor,
             payload: packet.payload,
         });
@@ -92,7 +103,7 @@ impl Layer {
             Some(highest) if number > highest + 1 => !self.missing.add(highest + 1, number, now),
             _ => false,
         };
-        let key_frame = self.key_frame_of(&packet, number);
+        let key_frame = self.key_frame_of(&packet, descriptor.as_ref(), number);
         if let Some(first) = key_frame {
             self.known_key_frame(first, now);
         }
@@ -103,12 +114,25 @@ impl Layer {
         })
     }
 
-    fn key_frame_of(&mut self, packet: &Received<'_>, number: u64) -> Option<u64> {
+    /// A key frame's structure takes the place of the one before; any packet may say which targets are still produced.
+    fn follow_scheme(&mut self, descriptor: &Descriptor) {
+        match (
+            &descriptor.structure,
+            descriptor.active_decode_targets,
+            &mut self.scheme,
+        ) {
+            (Some(structure), active, scheme) => *scheme = Scheme::new(structure, active).map(Box::new),
+            (None, Some(active), Some(scheme)) => scheme.set_active(active),
+            _ => {}
+        }
+    }
+
+    fn key_frame_of(&mut self, packet: &Received<'_>, descriptor: Option<&Descriptor>, number: u64) -> Option<u64> {
         if packet.payload.is_empty() {
             return None;
         }
         let highest = self.sequence.highest()?;
-        if let Some(descriptor) = Descriptor::parse(packet.descriptor) {
+        if let Some(descriptor) = descriptor {
             self.key_frames_known = true;
             return descriptor.starts_key_frame().then_some(number);
         }

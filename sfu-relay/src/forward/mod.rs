@@ -12,3 +12,4 @@ pub(crate) mod producer;
 pub(crate) mod reception;
 pub(crate) mod rewrite;
 pub(crate) mod ring;
+pub(crate) mod svc;

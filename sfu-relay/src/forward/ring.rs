@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::svc::Frame;
+
 /// Packets kept: some three seconds of a camera at 1.5 Mbit/s.
 pub(crate) const CAPACITY: usize = 512;
 
@@ -14,6 +16,8 @@ pub(crate) struct Slot {
     pub(crate) marker: bool,
     /// Nothing but padding: counts as received, is never forwarded.
     pub(crate) padding_only: bool,
+    /// The frame it belongs to, where the stream has layers inside.
+    pub(crate) frame: Option<Frame>,
     descriptor: Range<usize>,
     bytes: Vec<u8>,
     payload_at: usize,
@@ -36,6 +40,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) timestamp: u32,
     pub(crate) payload_type: u8,
     pub(crate) marker: bool,
+    pub(crate) frame: Option<Frame>,
     pub(crate) descriptor: &'a [u8],
     pub(crate) payload: &'a [u8],
 }
@@ -59,6 +64,7 @@ impl Ring {
         slot.timestamp = entry.timestamp;
         slot.payload_type = entry.payload_type;
         slot.marker = entry.marker;
+        slot.frame = entry.frame;
         slot.padding_only = entry.payload.is_empty();
         slot.bytes.clear();
         slot.bytes.extend_from_slice(entry.descriptor);

@@ -1,5 +1,6 @@
 //! The network's edge: which datagram belongs to whom, and what is needed to trust it.
 
+mod batch;
 pub(crate) mod demux;
 pub mod dtls;
 pub(crate) mod ice;

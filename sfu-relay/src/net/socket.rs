@@ -7,19 +7,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
-use crate::engine::{Command, Engine, Event, SessionId};
+use super::batch::{Receiver, Sender};
+use crate::engine::{Command, Engine, Event, SessionId, Transmit};
 use crate::signal::message::ErrorCode;
 use crate::stats::Counters;
 
 /// Kernel buffers asked for: a key frame to hundreds of receivers leaves at once.
 const SOCKET_BUFFER: usize = 4 << 20;
-/// Datagrams taken from one socket before others get their turn.
-const BATCH: usize = 64;
-const MAX_DATAGRAM: usize = 2048;
-
 /// What the engine's thread is told.
 pub(crate) enum Input {
     /// A session opened; events for it go there.
@@ -84,6 +82,58 @@ fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
     Ok(socket.into())
 }
 
+/// The way out by one socket.
+struct Outlet<'a> {
+    socket: &'a UdpSocket,
+    sender: Sender,
+    /// What leaves at the next flush.
+    queue: Vec<Transmit>,
+}
+
+impl<'a> Outlet<'a> {
+    fn new(socket: &'a UdpSocket) -> Self {
+        Outlet {
+            socket,
+            sender: Sender::new(),
+            queue: Vec::new(),
+        }
+    }
+}
+
+/// Both families' ways out.
+struct Outlets<'a> {
+    v4: Option<Outlet<'a>>,
+    v6: Option<Outlet<'a>>,
+    counters: &'a Counters,
+}
+
+impl Outlets<'_> {
+    /// Sends all that the engine has.
+    fn flush(&mut self, engine: &mut Engine) {
+        while let Some(transmit) = engine.poll_transmit() {
+            let outlet = if transmit.to.is_ipv4() {
+                &mut self.v4
+            } else {
+                &mut self.v6
+            };
+            match outlet {
+                Some(outlet) => outlet.queue.push(transmit),
+                None => {
+                    Counters::add(&self.counters.send_dropped, transmit.datagrams().len() as u64);
+                    engine.recycle(transmit);
+                }
+            }
+        }
+        for outlet in [&mut self.v4, &mut self.v6].into_iter().flatten() {
+            let sent = outlet.sender.send(outlet.socket, &outlet.queue);
+            Counters::add(&self.counters.datagrams_out, sent.datagrams);
+            Counters::add(&self.counters.bytes_out, sent.bytes);
+            Counters::add(&self.counters.send_dropped, sent.dropped);
+            outlet.queue.drain(..).for_each(|transmit| engine.recycle(transmit));
+        }
+    }
+}
+
 /// Runs the engine until it is told to stop or nobody can tell it anything any more.
 pub(crate) async fn run(
     mut engine: Engine,
@@ -93,8 +143,13 @@ pub(crate) async fn run(
 ) {
     let open = |socket: Option<std::net::UdpSocket>| socket.and_then(|socket| UdpSocket::from_std(socket).ok());
     let (v4, v6) = (open(sockets.v4), open(sockets.v6));
+    let (mut from_v4, mut from_v6) = (Receiver::new(), Receiver::new());
+    let mut outlets = Outlets {
+        v4: v4.as_ref().map(Outlet::new),
+        v6: v6.as_ref().map(Outlet::new),
+        counters: &counters,
+    };
     let mut outboxes: HashMap<SessionId, mpsc::Sender<Event>> = HashMap::new();
-    let mut buffer = [0; MAX_DATAGRAM];
     loop {
         let sleep = async {
             match engine.poll_timeout() {
@@ -103,8 +158,8 @@ pub(crate) async fn run(
             }
         };
         tokio::select! {
-            () = readable(v4.as_ref()) => receive(&mut engine, v4.as_ref(), &mut buffer),
-            () = readable(v6.as_ref()) => receive(&mut engine, v6.as_ref(), &mut buffer),
+            socket = readable(v4.as_ref()) => receive(&mut engine, socket, &mut from_v4, &mut outlets),
+            socket = readable(v6.as_ref()) => receive(&mut engine, socket, &mut from_v6, &mut outlets),
             input = inputs.recv() => match input {
                 Some(Input::Open { session, outbox }) => drop(outboxes.insert(session, outbox)),
                 Some(Input::Command(command)) => {
@@ -118,7 +173,7 @@ pub(crate) async fn run(
             () = sleep => {}
         }
         engine.handle_timeout(Instant::now());
-        flush(&mut engine, v4.as_ref(), v6.as_ref(), &counters);
+        outlets.flush(&mut engine);
         deliver(&mut engine, &mut outboxes);
     }
     for (session, outbox) in outboxes {
@@ -129,39 +184,25 @@ pub(crate) async fn run(
     }
 }
 
-async fn readable(socket: Option<&UdpSocket>) {
+async fn readable(socket: Option<&UdpSocket>) -> &UdpSocket {
     match socket {
-        Some(socket) if socket.readable().await.is_ok() => {}
+        Some(socket) if socket.readable().await.is_ok() => socket,
         _ => std::future::pending().await,
     }
 }
 
-fn receive(engine: &mut Engine, socket: Option<&UdpSocket>, buffer: &mut [u8]) {
-    let Some(socket) = socket else { return };
+/// Hands one batch to the engine: others get their turn before the next.
+fn receive(engine: &mut Engine, socket: &UdpSocket, receiver: &mut Receiver, outlets: &mut Outlets<'_>) {
     let now = Instant::now();
-    for _ in 0..BATCH {
-        match socket.try_recv_from(buffer) {
-            Ok((len, from)) => engine.handle_datagram(now, from, &mut buffer[..len]),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-            // An ICMP error about somebody we sent to; the socket is fine.
-            Err(_) => {}
-        }
-    }
-}
-
-fn flush(engine: &mut Engine, v4: Option<&UdpSocket>, v6: Option<&UdpSocket>, counters: &Counters) {
-    while let Some(transmit) = engine.poll_transmit() {
-        let socket = if transmit.to.is_ipv4() { v4 } else { v6 };
-        // A full kernel buffer drops like a network does: media does not wait.
-        match socket.map(|socket| socket.try_send_to(&transmit.data, transmit.to)) {
-            Some(Ok(_)) => {
-                Counters::one(&counters.datagrams_out);
-                Counters::add(&counters.bytes_out, transmit.data.len() as u64);
+    // An ICMP error about somebody we sent to may be reported here; the socket is fine, and the next call goes on.
+    let _ = socket.try_io(Interest::READABLE, || {
+        receiver.receive(socket, |from, datagram| {
+            engine.handle_datagram(now, from, datagram);
+            if engine.is_burst() {
+                outlets.flush(engine);
             }
-            _ => Counters::one(&counters.send_dropped),
-        }
-        engine.recycle(transmit);
-    }
+        })
+    });
 }
 
 fn deliver(engine: &mut Engine, outboxes: &mut HashMap<SessionId, mpsc::Sender<Event>>) {

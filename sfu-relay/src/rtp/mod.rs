@@ -3,6 +3,7 @@
 pub mod extension;
 pub mod rtcp;
 pub mod sequence;
+pub(crate) mod ssrc;
 pub mod twcc;
 
 use std::ops::Range;
@@ -139,6 +140,12 @@ impl Outgoing<'_> {
     /// Writes the header to `out`, which is cleared first.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.clear();
+        self.append(out);
+    }
+
+    /// Writes the header after what is in `out`.
+    pub fn append(&self, out: &mut Vec<u8>) {
+        let start = out.len();
         let used = || {
             self.extensions
                 .iter()
@@ -165,7 +172,7 @@ impl Outgoing<'_> {
             }
             out.extend_from_slice(value);
         }
-        out.resize(out.len().next_multiple_of(4), 0);
+        out.resize(start + (out.len() - start).next_multiple_of(4), 0);
         let words = ((out.len() - at - 4) / 4) as u16;
         out[at + 2..at + 4].copy_from_slice(&words.to_be_bytes());
     }

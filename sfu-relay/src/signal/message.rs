@@ -40,7 +40,8 @@ pub enum ClientMessage {
     RequestKeyFrame {
         producer: String,
     },
-    /// The highest simulcast layer wanted of a consumed producer, 0 being the lowest; `null`: no limit.
+    /// The highest simulcast layer wanted of a consumed producer, or spatial layer of one that sends them in one stream, 0 being the lowest;
+    /// `null`: no limit.
     SetLayer {
         producer: String,
         max_layer: Option<u8>,

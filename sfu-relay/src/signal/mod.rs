@@ -16,6 +16,8 @@ use crate::sdp::MAX_SDP;
 pub const PATH: &str = "/relay/v1";
 /// An offer, JSON-escaped, with its lists.
 const MAX_MESSAGE: usize = MAX_SDP + (MAX_SDP / 4);
+/// What is read at once. The usual 128 KiB would be most of what a quiet participant costs in memory.
+const READ: usize = 8 << 10;
 
 /// The relay's only route: `GET /relay/v1`, a WebSocket.
 pub fn router(relay: Relay) -> Router {
@@ -24,6 +26,7 @@ pub fn router(relay: Relay) -> Router {
 
 async fn upgrade(State(relay): State<Relay>, upgrade: WebSocketUpgrade) -> Response {
     upgrade
+        .read_buffer_size(READ)
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
         .on_upgrade(move |socket| session::run(socket, relay))

@@ -69,6 +69,9 @@ async fn hello(socket: &mut WebSocket, relay: &Relay) -> Result<Claims, End> {
 }
 
 async fn serve(socket: &mut WebSocket, relay: &Relay, claims: Claims) -> End {
+    if relay.is_draining() {
+        return End::Refused(ErrorCode::ShuttingDown, "the relay takes nobody new");
+    }
     let (outbox, mut events) = mpsc::channel(OUTBOX);
     let Some(session) = relay.open(outbox).await else {
         return End::Refused(ErrorCode::ShuttingDown, "the relay is going down");

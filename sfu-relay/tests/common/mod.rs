@@ -1,6 +1,7 @@
 //! Whole meetings without sockets: the engine, clients that speak real ICE, DTLS and SRTP, and a network under the test's control.
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub, unused_imports)]
 
+pub mod bits;
 pub mod client;
 pub mod offers;
 
@@ -250,10 +251,12 @@ impl World {
             while let Some(transmit) = self.engine.poll_transmit() {
                 quiet = false;
                 let target = self.clients.iter().position(|client| client.address == transmit.to);
-                if let Some(index) = target
-                    && (self.network)(index, false, &transmit.data)
-                {
-                    self.clients[index].handle(self.now, &transmit.data);
+                for datagram in transmit.datagrams() {
+                    if let Some(index) = target
+                        && (self.network)(index, false, datagram)
+                    {
+                        self.clients[index].handle(self.now, datagram);
+                    }
                 }
                 self.engine.recycle(transmit);
             }

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: measurements, one JSON object a line on standard output.
 
 mod browser;
+mod sfu;
 mod web_size;
 
 use crate::{say, setup};
@@ -33,6 +34,11 @@ const BENCHES: &[Bench] = &[
         name: "web-size",
         about: "what a browser loads: bytes as they are and gzipped",
         run: web_size::run,
+    },
+    Bench {
+        name: "sfu",
+        about: "the relay beside a minimal str0m relay and Janus: packets of a core, delay, memory, joining",
+        run: sfu::run,
     },
 ];
 

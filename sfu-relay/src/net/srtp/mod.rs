@@ -97,7 +97,12 @@ impl Srtp {
 
     /// Encrypts an RTP packet in place and appends the tag.
     pub fn seal_rtp(&mut self, packet: &mut Vec<u8>) -> Result<(), SrtpError> {
-        self.outgoing.rtp(packet)
+        self.outgoing.rtp(packet, 0)
+    }
+
+    /// The same for an RTP packet that stands in `buffer` from `start` to the end, after others.
+    pub fn seal_last_rtp(&mut self, buffer: &mut Vec<u8>, start: usize) -> Result<(), SrtpError> {
+        self.outgoing.rtp(buffer, start)
     }
 
     /// Encrypts a compound RTCP packet in place and appends what SRTCP appends.

@@ -1,13 +1,12 @@
 //! The receiving side. The order is the same everywhere: form, window, tag, and only then state.
 
-use std::collections::HashMap;
-
 use rtc_dtls::crypto_provider as crypto;
 
 use super::cipher::{Cipher, GCM_TAG, SHA1_TAG, cm_iv, gcm_rtcp_nonce, gcm_rtp_nonce, word};
 use super::index::{Seen, estimate};
 use super::{ENCRYPTED_FLAG, MasterKey, Profile, RTCP_HEADER, SRTCP_INDEX, SrtpError};
 use crate::rtp;
+use crate::rtp::ssrc::SsrcMap;
 
 /// SSRCs one peer may use towards us, RTX included.
 const MAX_STREAMS: usize = 128;
@@ -15,8 +14,8 @@ const MAX_STREAMS: usize = 128;
 pub(super) struct Opener {
     rtp: Cipher,
     rtcp: Cipher,
-    streams: HashMap<u32, Seen>,
-    control: HashMap<u32, Seen>,
+    streams: SsrcMap<Seen>,
+    control: SsrcMap<Seen>,
 }
 
 impl Opener {
@@ -24,8 +23,8 @@ impl Opener {
         Ok(Opener {
             rtp: Cipher::derive(profile, master, [0, 1, 2], crypto)?,
             rtcp: Cipher::derive(profile, master, [3, 4, 5], crypto)?,
-            streams: HashMap::new(),
-            control: HashMap::new(),
+            streams: SsrcMap::default(),
+            control: SsrcMap::default(),
         })
     }
 

@@ -1,18 +1,17 @@
 //! The sending side.
 
-use std::collections::HashMap;
-
 use rtc_dtls::crypto_provider as crypto;
 
 use super::cipher::{Cipher, GCM_TAG, SHA1_TAG, cm_iv, gcm_rtcp_nonce, gcm_rtp_nonce, word};
 use super::index::{Seen, estimate};
 use super::{ENCRYPTED_FLAG, MasterKey, Profile, RTCP_HEADER, SrtpError};
 use crate::rtp;
+use crate::rtp::ssrc::SsrcMap;
 
 pub(super) struct Sealer {
     rtp: Cipher,
     rtcp: Cipher,
-    streams: HashMap<u32, Seen>,
+    streams: SsrcMap<Seen>,
     /// One counter for all SSRCs is allowed and simpler: what must not repeat is the pair of SSRC and index.
     control_index: u32,
 }
@@ -22,7 +21,7 @@ impl Sealer {
         Ok(Sealer {
             rtp: Cipher::derive(profile, master, [0, 1, 2], crypto)?,
             rtcp: Cipher::derive(profile, master, [3, 4, 5], crypto)?,
-            streams: HashMap::new(),
+            streams: SsrcMap::default(),
             control_index: 0,
         })
     }
@@ -31,13 +30,15 @@ impl Sealer {
         self.streams.contains_key(&ssrc)
     }
 
-    pub(super) fn rtp(&mut self, packet: &mut Vec<u8>) -> Result<(), SrtpError> {
+    /// Seals the packet from `start` to the end of `buffer`.
+    pub(super) fn rtp(&mut self, buffer: &mut Vec<u8>, start: usize) -> Result<(), SrtpError> {
+        let packet = buffer.get_mut(start..).ok_or(SrtpError::Malformed)?;
         let header = rtp::header_len(packet).ok_or(SrtpError::Malformed)?;
         let ssrc = word(&packet[8..12]);
         let sequence = u16::from_be_bytes([packet[2], packet[3]]);
-        let seen = self.streams.get(&ssrc);
-        let index = estimate(seen, sequence).ok_or(SrtpError::IndexReused)?;
-        if seen.is_some_and(|seen| seen.contains(index)) {
+        let seen = self.streams.get_mut(&ssrc);
+        let index = estimate(seen.as_deref(), sequence).ok_or(SrtpError::IndexReused)?;
+        if seen.as_ref().is_some_and(|seen| seen.contains(index)) {
             return Err(SrtpError::IndexReused);
         }
         match &mut self.rtp {
@@ -46,7 +47,7 @@ impl Sealer {
                 let (aad, body) = packet.split_at_mut(header);
                 aead.seal_in_place(&gcm_rtp_nonce(salt, ssrc, index), aad, body, &mut tag)
                     .map_err(|_| SrtpError::Keys)?;
-                packet.extend_from_slice(&tag);
+                buffer.extend_from_slice(&tag);
             }
             Cipher::Cm { stream, mac, salt } => {
                 stream
@@ -55,10 +56,13 @@ impl Sealer {
                 let mut tag = [0; 20];
                 let roc = ((index >> 16) as u32).to_be_bytes();
                 mac.sign(&[packet, &roc], &mut tag).map_err(|_| SrtpError::Keys)?;
-                packet.extend_from_slice(&tag[..SHA1_TAG]);
+                buffer.extend_from_slice(&tag[..SHA1_TAG]);
             }
         }
-        self.streams.entry(ssrc).or_insert(Seen::first(index)).insert(index);
+        match seen {
+            Some(seen) => seen.insert(index),
+            None => drop(self.streams.insert(ssrc, Seen::first(index))),
+        }
         Ok(())
     }
 

@@ -1,0 +1,122 @@
+//! What a running meeting costs: no allocation for a packet, and its packets in runs.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::offers::{DD, MID, VP8};
+use common::{Line, Rtp, World, descriptor, key_descriptor};
+use relay_token::Source;
+
+const CAMERA: u32 = 500;
+const RECEIVERS: usize = 5;
+/// More than the relay keeps of a stream, so that nothing is used for the first time afterwards.
+const WARM_UP: u16 = 1_200;
+
+fn packet(n: u16, key: bool, size: usize) -> Rtp {
+    Rtp {
+        ssrc: CAMERA,
+        sequence: 100 + n,
+        timestamp: 90_000 + 3_000 * u32::from(n),
+        payload_type: VP8,
+        marker: true,
+        extensions: vec![
+            (MID, b"v".to_vec()),
+            (DD, if key { key_descriptor(n) } else { descriptor(n) }),
+        ],
+        payload: vec![n as u8; size],
+        padding: 0,
+    }
+}
+
+/// Alice with a camera, and those who see it. Key frames have other descriptors, so their packets are longer.
+fn meeting() -> (World, usize, Vec<usize>) {
+    let mut world = World::new();
+    let alice = world.enter("alice", &[Line::camera("v", CAMERA)]);
+    let camera = world.producer(alice, Source::Camera);
+    let receivers = (0..RECEIVERS)
+        .map(|i| world.enter(&format!("r{i}"), &[Line::receive("0", false, &camera)]))
+        .collect();
+    world.rtp(alice, &packet(0, true, 1_000));
+    (world, alice, receivers)
+}
+
+fn sealed(world: &mut World, alice: usize, numbers: std::ops::Range<u16>, size: usize) -> Vec<Vec<u8>> {
+    numbers
+        .map(|n| world.clients[alice].seal(&packet(n, false, size)))
+        .collect()
+}
+
+#[test]
+fn a_running_stream_is_forwarded_without_allocating() {
+    let (mut world, alice, _) = meeting();
+    let from = world.clients[alice].address;
+    let mut forward = |world: &mut World, datagrams: &mut [Vec<u8>]| {
+        // In batches, as they come from a socket.
+        for batch in datagrams.chunks_mut(16) {
+            for datagram in batch {
+                world.engine.handle_datagram(world.now, from, datagram);
+            }
+            while let Some(transmit) = world.engine.poll_transmit() {
+                world.engine.recycle(transmit);
+            }
+        }
+    };
+    let mut warm_up = sealed(&mut world, alice, 1..WARM_UP, 1_000);
+    forward(&mut world, &mut warm_up);
+    let mut datagrams = sealed(&mut world, alice, WARM_UP..WARM_UP + 320, 1_000);
+    let before = world.stats().rtp_forwarded;
+    let allocations = allocation_counter::measure(|| forward(&mut world, &mut datagrams));
+    assert_eq!(world.stats().rtp_forwarded - before, 320 * RECEIVERS as u64);
+    assert_eq!(allocations.count_total, 0, "{allocations:?}");
+}
+
+#[test]
+fn packets_that_came_together_leave_as_one_run_for_each_receiver_and_arrive_whole() {
+    let (mut world, alice, receivers) = meeting();
+    let from = world.clients[alice].address;
+    for mut datagram in sealed(&mut world, alice, 1..8, 1_000) {
+        world.engine.handle_datagram(world.now, from, &mut datagram);
+    }
+    let mut runs = Vec::new();
+    while let Some(transmit) = world.engine.poll_transmit() {
+        assert_eq!(transmit.datagrams().len(), 7);
+        let client = world.clients.iter_mut().find(|client| client.address == transmit.to);
+        let client = client.unwrap();
+        for datagram in transmit.datagrams() {
+            client.handle(world.now, datagram);
+        }
+        runs.push(transmit.to);
+        world.engine.recycle(transmit);
+    }
+    assert_eq!(runs.len(), RECEIVERS);
+    for receiver in receivers {
+        let ssrc = world.clients[receiver].announced("0").0;
+        let got = world.clients[receiver].of(ssrc);
+        let numbers: Vec<u8> = got.iter().map(|packet| packet.payload[0]).collect();
+        assert_eq!(numbers, (0..8).collect::<Vec<u8>>());
+        assert!(
+            got.windows(2)
+                .all(|pair| pair[1].sequence == pair[0].sequence.wrapping_add(1))
+        );
+    }
+}
+
+#[test]
+fn much_to_send_is_said_before_it_becomes_too_much() {
+    let (mut world, alice, _) = meeting();
+    let from = world.clients[alice].address;
+    let mut datagrams = sealed(&mut world, alice, 1..400, 1_000);
+    let mut queued = 0;
+    for datagram in &mut datagrams {
+        world.engine.handle_datagram(world.now, from, datagram);
+        queued += 1;
+        if world.engine.is_burst() {
+            break;
+        }
+    }
+    assert!((50..400).contains(&queued), "{queued} packets to {RECEIVERS} receivers");
+    while let Some(transmit) = world.engine.poll_transmit() {
+        world.engine.recycle(transmit);
+    }
+    assert!(!world.engine.is_burst());
+}

@@ -1,0 +1,38 @@
+//! A load for relays: many WebRTC peers from one process, the same media with the same pacing whichever relay it is put on.
+//!
+//! `load drive` joins publishers and subscribers one after another, then runs the phases asked for and prints one JSON object;
+//! `load relay` is our own relay alone in a process.
+#![forbid(unsafe_code)]
+
+mod drive;
+mod measure;
+mod media;
+mod peer;
+mod relay;
+mod sdp;
+mod swarm;
+mod target;
+
+use std::net::SocketAddr;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(about)]
+enum Cli {
+    /// Put a load on a relay and print what came of it
+    Drive(drive::Args),
+    /// Run our relay alone
+    Relay {
+        /// Address of the signalling; media goes over a port of the same address
+        #[arg(long)]
+        signalling: SocketAddr,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse() {
+        Cli::Drive(args) => drive::run(&args),
+        Cli::Relay { signalling } => relay::run(signalling),
+    }
+}

@@ -1,0 +1,148 @@
+//! What publishers send: paced as browsers pace, with the time of sending in each payload.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use sfu_relay::rtp::Outgoing;
+
+use crate::peer::Peer;
+use crate::sdp::{DESCRIPTOR, Kind};
+
+/// Browsers' pacers let packets go every 5 ms.
+pub(crate) const PACE: Duration = Duration::from_millis(5);
+/// Video frames a second.
+const FRAMES: u32 = 30;
+/// An RTP header without extensions.
+const HEADER: usize = 12;
+/// What stands before the time of sending: a VP8 payload descriptor, so that a relay that looks finds one.
+const BEFORE_STAMP: usize = 4;
+const PREFIX: [u8; BEFORE_STAMP] = [0x10, b'c', b'l', b'd'];
+
+/// A stream on its way out.
+pub(crate) struct Stream {
+    pub(crate) peer: usize,
+    pub(crate) kind: Kind,
+    pub(crate) ssrc: u32,
+    /// Bytes of an RTP packet without extensions.
+    size: usize,
+    /// Whether the relay negotiated the Dependency Descriptor.
+    descriptor: bool,
+    sequence: u16,
+    frame: u32,
+    packet_of_frame: u32,
+    started: Instant,
+    /// When the pacer looks next.
+    next: Instant,
+    /// Packets due so far, whole and part.
+    due: f64,
+    last: Instant,
+    pub(crate) sent: u64,
+    payload: Vec<u8>,
+    buffer: Vec<u8>,
+}
+
+impl Stream {
+    pub(crate) fn new(peer: usize, kind: Kind, ssrc: u32, size: usize, descriptor: bool) -> Self {
+        let now = Instant::now();
+        Stream {
+            peer,
+            kind,
+            ssrc,
+            size,
+            descriptor: descriptor && kind == Kind::Video,
+            sequence: 1,
+            frame: 0,
+            packet_of_frame: 0,
+            started: now,
+            // Publishers do not know of each other: each has its own phase.
+            next: now + PACE * (ssrc.wrapping_mul(2_654_435_761) >> 22) / 1_024,
+            due: 0.0,
+            last: now,
+            sent: 0,
+            payload: Vec::new(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Sends what is due at `rate` packets a second. Never more than a twentieth of a second's worth after a pause.
+    pub(crate) fn send(&mut self, now: Instant, rate: f64, peer: &mut Peer) -> Result<()> {
+        if now < self.next {
+            return Ok(());
+        }
+        self.next = (self.next + PACE).max(now);
+        self.due += now.saturating_duration_since(self.last).as_secs_f64().min(0.05) * rate;
+        self.last = now;
+        let count = self.due as u32;
+        self.due -= f64::from(count);
+        for _ in 0..count {
+            self.packet(now, rate, peer)?;
+        }
+        Ok(())
+    }
+
+    fn packet(&mut self, now: Instant, rate: f64, peer: &mut Peer) -> Result<()> {
+        let per_frame = match self.kind {
+            Kind::Audio => 1,
+            Kind::Video => (rate / f64::from(FRAMES)).max(1.0) as u32,
+        };
+        let (first, last) = (self.packet_of_frame == 0, self.packet_of_frame + 1 >= per_frame);
+        let clock = if self.kind == Kind::Audio { 48_000.0 } else { 90_000.0 };
+        let timestamp = (now.saturating_duration_since(self.started).as_secs_f64() * clock) as u32;
+        let key = first && std::mem::take(&mut peer.key_frame_wanted);
+        let descriptor = if self.descriptor {
+            descriptor(first, last, key, self.frame as u16)
+        } else {
+            Vec::new()
+        };
+        Outgoing {
+            marker: last,
+            payload_type: self.kind.payload_type(),
+            sequence: self.sequence,
+            timestamp,
+            ssrc: self.ssrc,
+            extensions: &[(DESCRIPTOR, &descriptor)],
+        }
+        .write(&mut self.buffer);
+        self.payload.clear();
+        self.payload.extend_from_slice(&PREFIX);
+        self.payload.extend_from_slice(&wall_clock().to_be_bytes());
+        self.payload.resize(self.size - HEADER, 0xC5);
+        self.buffer.extend_from_slice(&self.payload);
+        if let Some(srtp) = &mut peer.srtp {
+            srtp.seal_rtp(&mut self.buffer)?;
+            // A full socket is the generator's own limit; the packet does not count as sent.
+            if peer.socket.send(&self.buffer).is_ok() {
+                self.sent += 1;
+            }
+        }
+        self.sequence = self.sequence.wrapping_add(1);
+        self.packet_of_frame = if last { 0 } else { self.packet_of_frame + 1 };
+        self.frame += u32::from(last);
+        Ok(())
+    }
+}
+
+/// When the packet with this payload was sent, by [`wall_clock`]. `None`: the payload is none of ours.
+pub(crate) fn stamp(payload: &[u8]) -> Option<u64> {
+    let rest = payload.strip_prefix(&PREFIX)?;
+    Some(u64::from_be_bytes(*rest.first_chunk()?))
+}
+
+/// Nanoseconds since 1970: the clock by which the kernel stamps arrivals.
+pub(crate) fn wall_clock() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |passed| passed.as_nanos() as u64)
+}
+
+/// A Dependency Descriptor (AV1 RTP specification, appendix A.8.1), with a structure of one layer on key frames.
+fn descriptor(first: bool, last: bool, key: bool, frame: u16) -> Vec<u8> {
+    let [high, low] = frame.to_be_bytes();
+    let flags = u8::from(first) << 7 | u8::from(last) << 6;
+    let mut bytes = vec![flags, high, low];
+    if key {
+        // The structure is there; offset and targets 0; one template in one layer; a switch point; no chains, no resolutions.
+        bytes.extend_from_slice(&[0b1000_0000, 0b0000_0000, 0b1110_0000]);
+    }
+    bytes
+}

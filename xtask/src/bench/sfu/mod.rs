@@ -1,0 +1,254 @@
+//! Our relay beside a minimal str0m relay and Janus VideoRoom: the same peers, media and pacing by one load generator (`tests/load`).
+
+mod relays;
+mod wire;
+
+use crate::setup::apt;
+use crate::{layout, run, say};
+use anyhow::{Context, Result};
+use relays::{Relay, Which};
+use serde_json::{Value, json};
+use std::process::Command;
+use wire::Wire;
+
+/// A meeting. The steps are packets a second out of the relay, each run for some seconds, as far as a relay can follow.
+struct Case {
+    name: &'static str,
+    publishers: u32,
+    subscribers: u32,
+    size: u32,
+    audio: bool,
+    steps: &'static [u32],
+}
+
+const SECONDS: u32 = 4;
+const STEPS: &[u32] = &[15_000, 30_000, 60_000, 120_000, 200_000, 300_000];
+const CASES: &[Case] = &[
+    Case {
+        name: "1 to 20, 1,100 B",
+        publishers: 1,
+        subscribers: 20,
+        size: 1_100,
+        audio: false,
+        steps: STEPS,
+    },
+    Case {
+        name: "1 to 100, 1,100 B",
+        publishers: 1,
+        subscribers: 100,
+        size: 1_100,
+        audio: false,
+        steps: STEPS,
+    },
+    Case {
+        name: "10 to 300 audio, 160 B",
+        publishers: 10,
+        subscribers: 300,
+        size: 160,
+        audio: true,
+        // The last is fifty packets a second of each speaker: a meeting's rate, not one to be raised.
+        steps: &[30_000, 60_000, 150_000],
+    },
+];
+
+/// A relay follows a step when this share of the packets arrives.
+const FOLLOWED: f64 = 0.995;
+const PACKETS_GOAL: f64 = 200_000.0;
+const DELAY_GOAL_MS: f64 = 2.0;
+const JOIN_GOAL_MS: f64 = 50.0;
+
+/// What one relay came to in one case.
+struct Figures {
+    per_core: f64,
+    delay_p50_ms: f64,
+    delay_p99_ms: f64,
+    kilobytes_per_peer: f64,
+    join_p99_ms: f64,
+}
+
+pub(crate) fn run() -> Result<Vec<Value>> {
+    apt::install(&[relays::JANUS])?;
+    let step = say::step("building the load generator and the relay");
+    run::loudly(run::cargo().args(["build", "--release", "--locked", "--package", "load"]))?;
+    run::loudly(
+        run::cargo()
+            .args(["build", "--release", "--locked", "--manifest-path"])
+            .arg(relays::str0m_manifest())
+            .arg("--target-dir")
+            .arg(relays::peers_target()?),
+    )?;
+    step.done();
+    let wire = Wire::lay();
+    let mut lines = Vec::new();
+    for case in CASES {
+        let mut ours = None;
+        let mut peers = Vec::new();
+        for which in Which::ALL {
+            if which == Which::Janus && !wire.is_private() {
+                say::warn("Janus takes no loopback address and is left out: making a network of its own needs root");
+                continue;
+            }
+            let step = say::step(&format!("{}: {}", case.name, which.name()));
+            match (measure(case, which, &wire), which) {
+                (Ok(figures), Which::Ours) => ours = Some(figures),
+                (Ok(figures), _) => peers.push((which, figures)),
+                (Err(error), Which::Ours) => return Err(error),
+                // A peer that cannot take the load is a result, but not one with figures.
+                (Err(error), _) => say::warn(&format!("{} gave up: {error:#}", which.name())),
+            }
+            step.done();
+        }
+        let ours = ours.context("our relay was not measured")?;
+        lines.extend(report(case, &ours, &peers));
+    }
+    Ok(lines)
+}
+
+fn measure(case: &Case, which: Which, wire: &Wire) -> Result<Figures> {
+    let relay = Relay::start(which, wire)?;
+    let mut load = Command::new(layout::target()?.join("release/load"));
+    load.args(["drive", "--target", which.name(), "--signalling", &relay.signalling]);
+    load.args(["--local", &wire.near, "--pid", &relay.pid().to_string()]);
+    load.args(["--publishers", &case.publishers.to_string()]);
+    load.args(["--subscribers", &case.subscribers.to_string()]);
+    load.args(["--size", &case.size.to_string()]);
+    if case.audio {
+        load.arg("--audio");
+    }
+    for step in case.steps {
+        load.args(["--phase", &format!("{step}:{SECONDS}")]);
+    }
+    let report: Value = serde_json::from_str(&run::quietly(&mut load)?)?;
+    for phase in report["phases"].as_array().into_iter().flatten() {
+        say::note(&format!("{phase}"));
+    }
+    figures(&report)
+}
+
+/// The best step that the relay followed, and the delays at the step nearest to half of what a core of it can do.
+fn figures(report: &Value) -> Result<Figures> {
+    let number = |value: &Value, key: &str| value[key].as_f64().with_context(|| format!("the load tells no {key}"));
+    let phases = report["phases"].as_array().context("the load tells no phases")?;
+    let mut per_core = 0.0_f64;
+    for phase in phases {
+        if number(phase, "share")? >= FOLLOWED {
+            per_core = per_core.max(number(phase, "per_core")?);
+        }
+    }
+    anyhow::ensure!(per_core > 0.0, "packets were lost at every rate");
+    let away = |phase: &Value| (phase["asked"].as_f64().unwrap_or(f64::MAX) - per_core / 2.0).abs();
+    let half = phases
+        .iter()
+        .min_by(|a, b| away(a).total_cmp(&away(b)))
+        .context("no phase")?;
+    Ok(Figures {
+        per_core,
+        delay_p50_ms: number(half, "delay_us_p50")? / 1e3,
+        delay_p99_ms: number(half, "delay_us_p99")? / 1e3,
+        kilobytes_per_peer: number(report, "bytes_per_peer")? / 1024.0,
+        join_p99_ms: number(report, "join_ms_p99")?,
+    })
+}
+
+fn report(case: &Case, ours: &Figures, peers: &[(Which, Figures)]) -> Vec<Value> {
+    type Pick = fn(&Figures) -> f64;
+    let line = |what: &str, unit: &str, pick: Pick, goal: f64, more: bool| {
+        let own = pick(ours);
+        let of_peers: serde_json::Map<String, Value> = peers
+            .iter()
+            .map(|(which, figures)| (which.name().to_owned(), json!(rounded(pick(figures)))))
+            .collect();
+        let holds = if more { own >= goal } else { own <= goal };
+        json!({ "case": format!("{}: {what}", case.name), "unit": unit, "ours": rounded(own), "peers": of_peers,
+            "goal": rounded(goal), "holds": holds })
+    };
+    let of_peers = |pick: Pick| peers.iter().map(move |(_, figures)| pick(figures));
+    let best_rate = of_peers(|f| f.per_core).fold(0.0, f64::max);
+    let least_memory = of_peers(|f| f.kilobytes_per_peer).fold(f64::INFINITY, f64::min);
+    vec![
+        line(
+            "packets out of a busy core",
+            "packets/s",
+            |f| f.per_core,
+            PACKETS_GOAL.max(2.0 * best_rate),
+            true,
+        ),
+        line(
+            "added delay p50 at half load",
+            "ms",
+            |f| f.delay_p50_ms,
+            DELAY_GOAL_MS,
+            false,
+        ),
+        line(
+            "added delay p99 at half load",
+            "ms",
+            |f| f.delay_p99_ms,
+            DELAY_GOAL_MS,
+            false,
+        ),
+        line(
+            "memory a peer",
+            "KiB",
+            |f| f.kilobytes_per_peer,
+            if peers.is_empty() {
+                f64::from(1 << 20)
+            } else {
+                least_memory
+            },
+            false,
+        ),
+        line(
+            "joining to first packet p99",
+            "ms",
+            |f| f.join_p99_ms,
+            JOIN_GOAL_MS,
+            false,
+        ),
+    ]
+}
+
+/// Three digits tell all that a run on a shared machine can.
+fn rounded(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    let scale = 10_f64.powf(2.0 - value.abs().log10().floor());
+    (value * scale).round() / scale
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{figures, rounded};
+    use serde_json::json;
+
+    fn phase(asked: f64, share: f64, per_core: f64, delay: f64) -> serde_json::Value {
+        json!({ "asked": asked, "share": share, "per_core": per_core, "delay_us_p50": delay, "delay_us_p99": 2.0 * delay })
+    }
+
+    #[test]
+    fn a_step_that_lost_packets_does_not_count_and_delays_are_those_of_half_the_load() {
+        let report = json!({ "bytes_per_peer": 2048, "join_ms_p99": 5.0, "phases": [
+            phase(15_000.0, 1.0, 80_000.0, 100.0), phase(50_000.0, 0.999, 100_000.0, 200.0), phase(100_000.0, 0.7, 130_000.0, 900.0),
+        ] });
+        let figures = figures(&report).unwrap();
+        assert_eq!(figures.per_core, 100_000.0);
+        assert_eq!((figures.delay_p50_ms, figures.delay_p99_ms), (0.2, 0.4));
+        assert_eq!(figures.kilobytes_per_peer, 2.0);
+    }
+
+    #[test]
+    fn a_report_without_a_step_that_was_followed_is_an_error() {
+        let report =
+            json!({ "bytes_per_peer": 1, "join_ms_p99": 5.0, "phases": [phase(15_000.0, 0.5, 80_000.0, 1.0)] });
+        assert!(figures(&report).is_err());
+        assert!(figures(&json!({})).is_err());
+    }
+
+    #[test]
+    fn figures_are_told_with_three_digits() {
+        assert_eq!(rounded(123_456.0), 123_000.0);
+        assert_eq!(rounded(0.012_345), 0.0123);
+        assert_eq!(rounded(0.0), 0.0);
+    }
+}
