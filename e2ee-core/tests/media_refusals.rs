@@ -274,6 +274,8 @@ fn pf_26_forged_frames_change_nothing_and_delay_nobody() {
     assert_eq!(state(&bob), before);
     assert_eq!(bob.stats().dropped(DropReason::NotAuthentic), forged);
     assert_eq!(bob.stats().dropped_in_all(), forged);
+    // A million forgeries derived no more keys than the two members have streams.
+    assert_eq!(bob.keys_derived(), 8);
     // Neither the known stream nor a new one has suffered.
     assert_eq!(
         open(&mut bob, MediaKind::Video, &pending, NOW).unwrap().1,
@@ -329,6 +331,62 @@ fn pf_26_keys_are_held_only_for_streams_that_were_heard() {
             assert!(open(&mut bob, stream.media_kind(), &frame, NOW).is_ok());
         }
         assert_eq!(bob.keys_held(), n + 1);
+    }
+}
+
+#[test]
+fn pf_27_forged_frames_derive_each_key_once_and_only_those_of_members() {
+    let members: Vec<u32> = (0..100).filter(|leaf| leaf % 3 != 1).collect();
+    let mut bob = MediaKeys::new(SUITE).unwrap();
+    bob.install_epoch(common::epoch_of(9, 0, 128, &members), NOW).unwrap();
+    let others = members.len() - 1;
+    for round in 0..3 {
+        for leaf in 0..128 {
+            for context in 0..8 {
+                let header = Header {
+                    key_id: (context << 7 | leaf) << 4 | 9,
+                    counter: round,
+                };
+                let mut frame = [header.encode().as_bytes(), &noise(leaf, 40)].concat();
+                let kind = if context == 0 || context == 3 {
+                    MediaKind::Audio
+                } else {
+                    MediaKind::Video
+                };
+                assert!(matches!(bob.open(kind, &mut frame, NOW), Outcome::Dropped(_)));
+            }
+        }
+        assert_eq!((bob.keys_derived(), bob.keys_held()), (others * 4, 0), "round {round}");
+    }
+    // The keys go with their epoch.
+    bob.install_epoch(common::epoch_of(10, 0, 128, &members), NOW).unwrap();
+    bob.tick(at(10_000));
+    assert_eq!(bob.keys_derived(), 0);
+}
+
+#[test]
+fn shel_6_a_frame_full_of_escapes_is_refused_by_its_shell_and_its_stream_goes_on() {
+    let (mut alice, mut bob) = pair();
+    for codec in [Codec::H264, Codec::H265] {
+        let good = seal(
+            &mut alice,
+            StreamKind::Camera,
+            codec,
+            FrameType::Delta,
+            &noise(3, 1_000),
+        );
+        for escapes in [25, 300] {
+            let mut forged = good[..good.len() - 1].to_vec();
+            forged.extend([0, 0, 3].repeat(escapes));
+            forged.extend([0, 0x80]);
+            assert_eq!(refusal(&mut bob, MediaKind::Video, &forged), DropReason::BadShell);
+        }
+        // As many as a ciphertext might have are the tag's business.
+        let mut forged = good[..good.len() - 1].to_vec();
+        forged.extend([0, 0, 3].repeat(20));
+        forged.extend([0, 0x80]);
+        assert_eq!(refusal(&mut bob, MediaKind::Video, &forged), DropReason::NotAuthentic);
+        assert!(open(&mut bob, MediaKind::Video, &good, NOW).is_ok());
     }
 }
 

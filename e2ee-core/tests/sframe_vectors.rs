@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use e2ee_core::sframe::mls::{EPOCH_BITS, EXPORTER_LABEL, KidFields, epoch_bits};
-use e2ee_core::sframe::ratchet::RatchetKey;
+use e2ee_core::sframe::ratchet::{RatchetKey, StepBits};
 use e2ee_core::sframe::{BaseKey, CipherSuite, FrameKey, Header, KidLayout, WrongKeyLength};
 use serde_json::Value;
 
@@ -162,7 +162,8 @@ fn pf_39_section_5_1_the_ratchet_gives_the_known_answers() {
         let steps = vector["steps"].as_array().unwrap();
         let bits = u32::try_from(number(&vector["step_bits"])).unwrap();
         let first = bytes(&steps[0]["base_key"]);
-        let mut key = RatchetKey::new(suite(&vector["suite"]), number(&vector["generation"]), bits, first);
+        let bits = StepBits::new(bits).unwrap();
+        let mut key = RatchetKey::new(suite(&vector["suite"]), number(&vector["generation"]), bits, first).unwrap();
         for step in steps {
             assert_eq!(key.key_id(), number(&step["kid"]));
             assert_eq!(key.expose_base_key().expose(), bytes(&step["base_key"]));
@@ -260,7 +261,8 @@ fn pf_17_no_key_byte_is_in_a_debug_text() {
         derived.expose_salt(),
     ]
     .concat();
-    let ratchet = RatchetKey::new(CipherSuite::Aes128GcmSha256_128, 0, 4, vec![0xab; 16]);
+    let bits = StepBits::new(4).unwrap();
+    let ratchet = RatchetKey::new(CipherSuite::Aes128GcmSha256_128, 0, bits, vec![0xab; 16]).unwrap();
     for text in [
         format!("{base:?}"),
         format!("{derived:?}"),

@@ -6,7 +6,9 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{CODECS, FRAME_TYPES, NOW, long, member, noise, open, pair, seal};
-use e2ee_core::media::{Codec, FrameType};
+use e2ee_core::media::{Codec, FrameType, HEADROOM};
+use e2ee_core::sframe::Header;
+use e2ee_core::sframe::header::MAX_HEADER_LEN;
 use e2ee_core::shell::{Shell, ShellError};
 use proptest::prelude::*;
 
@@ -47,6 +49,76 @@ fn pf_24_every_codec_and_type_carries_every_size_from_nothing_up() {
         }
     }
     assert_eq!(bob.stats().dropped_in_all(), 0);
+}
+
+#[test]
+fn shel_5_a_frame_sealed_behind_headroom_is_the_same_frame() {
+    let (mut alice, mut in_place) = (member(9, 1), member(9, 1));
+    for (codec, stream) in CODECS {
+        for frame_type in FRAME_TYPES {
+            for (len, headroom) in [0, 1, 130, 20_000]
+                .into_iter()
+                .flat_map(|len| [0, 1, 10, 60, 128, 300].map(|room| (len, room)))
+            {
+                let plain = noise(len as u64, len);
+                let sealed = seal(&mut alice, stream, codec, frame_type, &plain);
+                let mut frame = [&noise(7, headroom), &plain[..]].concat();
+                let (info, start) = in_place
+                    .seal_with_headroom(stream, codec, frame_type, &mut frame, headroom, NOW)
+                    .unwrap();
+                assert_eq!(
+                    frame[start..],
+                    sealed,
+                    "{codec:?} {frame_type:?} {len} behind {headroom}"
+                );
+                if headroom >= HEADROOM {
+                    // Nothing was moved: head and header end where the plaintext began.
+                    let inside = plain.len()
+                        + 16
+                        + Header {
+                            key_id: info.key_id,
+                            counter: info.counter,
+                        }
+                        .encoded_len();
+                    let head = Shell::of(codec, frame_type).head_len(inside);
+                    assert_eq!(start + head + inside - 16 - plain.len(), headroom);
+                    assert_eq!(frame[..start], noise(7, headroom)[..start]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn shel_5_the_headroom_is_enough_for_every_shell_and_the_longest_header() {
+    let longest = VIDEO
+        .iter()
+        .map(|codec| Shell::of(*codec, FrameType::Key).head_len(u32::MAX as usize))
+        .max();
+    assert!(longest.unwrap() + MAX_HEADER_LEN <= HEADROOM);
+}
+
+#[test]
+fn shel_2_emulation_prevention_takes_the_worst_there_is() {
+    for codec in [Codec::H264, Codec::H265] {
+        for frame_type in FRAME_TYPES {
+            let shell = Shell::of(codec, frame_type);
+            for pattern in [&[0][..], &[0, 0, 1], &[0, 0, 3], &[3], &[0, 3], &[0, 0, 0, 1]] {
+                for len in (1..70).chain([1_000, 65_536, 300_001]) {
+                    let content: Vec<u8> = pattern.iter().copied().cycle().take(len).collect();
+                    let content = like_sframe(content);
+                    let frame = wrapped(shell, &content);
+                    let inside = &frame[shell.head_len(len)..];
+                    assert!(
+                        !inside.windows(3).any(|bytes| bytes[..2] == [0, 0] && bytes[2] < 3),
+                        "{shell:?} {pattern:?} x {len}"
+                    );
+                    assert_ne!(inside.last(), Some(&0));
+                    assert_eq!(stripped(&frame), Ok((shell, content)), "{shell:?} {pattern:?} x {len}");
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -247,4 +319,59 @@ fn a_million_frames_come_back_or_ten_thousand_where_time_is_short() {
         assert_eq!(opened.leaf, 1);
         assert_eq!(text, plain);
     }
+}
+
+/// Content that needs escapes more often than any ciphertext, of a length that its number says.
+fn crowded(n: u64) -> Vec<u8> {
+    let mut content = noise(n, 1 + (n * 37 % 300) as usize);
+    let mask = [0xff, 0x03, 0x01, 0x81][(n % 4) as usize];
+    content.iter_mut().for_each(|byte| *byte &= mask);
+    like_sframe(content)
+}
+
+/// Changes, inserts, takes out or repeats a few bytes.
+fn respelled(frame: &[u8], n: u64) -> Vec<u8> {
+    let (mut other, picks) = (frame.to_vec(), noise(!n, 12));
+    for pick in picks.chunks(4).take(1 + (n % 3) as usize) {
+        let at = usize::from(pick[0]) << 8 | usize::from(pick[1]);
+        let at = if pick[0] % 3 == 0 {
+            at % other.len().min(40)
+        } else {
+            at % other.len()
+        };
+        match pick[2] % 4 {
+            0 => other[at] = pick[3] & 3,
+            1 => other.insert(at, [0, 3, 0x80, pick[3]][usize::from(pick[3] % 4)]),
+            2 if other.len() > 1 => drop(other.remove(at)),
+            _ => other[at] ^= 1 << (pick[3] % 8),
+        }
+    }
+    other
+}
+
+#[test]
+fn shel_2_a_million_frames_come_back_and_no_other_spelling_does_or_some_thousands_where_time_is_short() {
+    let frames = if long() { 1_000_000 } else { 8_000 };
+    let (mut refused, mut others) = (0, 0);
+    for n in 0..frames {
+        let shell = Shell::of(VIDEO[n as usize % VIDEO.len()], FRAME_TYPES[n as usize / 5 % 2]);
+        let content = crowded(n);
+        let frame = wrapped(shell, &content);
+        assert_eq!(stripped(&frame), Ok((shell, content.clone())), "{n}");
+        let other = respelled(&frame, n);
+        match stripped(&other) {
+            _ if other == frame => {}
+            Ok((found, inner)) => {
+                assert!((found, &inner) != (shell, &content), "{n}: {shell:?} in two spellings");
+                assert_eq!(wrapped(found, &inner), other, "{n}: {found:?}");
+                others += 1;
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    // Both happen, so both were tried.
+    assert!(
+        refused > frames / 10 && others > frames / 10,
+        "{refused} refused, {others} other frames"
+    );
 }

@@ -7,6 +7,7 @@
 mod bench;
 mod deny;
 mod layout;
+mod peers;
 mod run;
 mod say;
 mod setup;

@@ -66,17 +66,21 @@ impl CtrHmacKey {
         &self,
         nonce: &[u8; NONCE_LEN],
         aad: &[u8],
-        text: &mut [u8],
+        buffer: &mut [u8],
+        from: usize,
         tag: &[u8],
     ) -> Result<(), AeadFailure> {
         if tag.len() != self.tag_len() {
             return Err(AeadFailure);
         }
+        let text = buffer.get_mut(from..).ok_or(AeadFailure)?;
         let full = self.mac(nonce, aad, text);
         if !bool::from(full[..tag.len()].ct_eq(tag)) {
             return Err(AeadFailure);
         }
-        self.keystream(nonce, text)
+        self.keystream(nonce, text)?;
+        buffer.copy_within(from.., 0);
+        Ok(())
     }
 
     fn tag_len(&self) -> usize {
@@ -164,15 +168,15 @@ mod tests {
                 let mut changed = sealed.clone();
                 changed[bit / 8] ^= 1 << (bit % 8);
                 let (text, tag) = changed.split_at_mut(sealed.len() - tag_len);
-                assert_eq!(key.open(&nonce, &bytes("aad"), text, tag), Err(AeadFailure));
+                assert_eq!(key.open(&nonce, &bytes("aad"), text, 0, tag), Err(AeadFailure));
             }
             let (text, tag) = sealed.split_at_mut(bytes("plaintext").len());
             // A shorter tag is no tag of this suite.
             assert_eq!(
-                key.open(&nonce, &bytes("aad"), text, &tag[..tag_len - 1]),
+                key.open(&nonce, &bytes("aad"), text, 0, &tag[..tag_len - 1]),
                 Err(AeadFailure)
             );
-            key.open(&nonce, &bytes("aad"), text, tag).unwrap();
+            key.open(&nonce, &bytes("aad"), text, 0, tag).unwrap();
             assert_eq!(text, bytes("plaintext"));
         }
     }

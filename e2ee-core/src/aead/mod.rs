@@ -71,6 +71,7 @@ impl FrameCipher {
     }
 
     /// Encrypts `text` in place and writes the tag into `tag`, whose length must be the suite's.
+    #[inline]
     pub(crate) fn seal(
         &self,
         nonce: &[u8; NONCE_LEN],
@@ -89,17 +90,19 @@ impl FrameCipher {
         }
     }
 
-    /// Decrypts `text` in place. On failure `text` holds nothing that may be used.
+    /// Decrypts `buffer[from..]` to the front of `buffer`. On failure `buffer` holds nothing that may be used.
+    #[inline]
     pub(crate) fn open(
         &self,
         nonce: &[u8; NONCE_LEN],
         aad: &[u8],
-        text: &mut [u8],
+        buffer: &mut [u8],
+        from: usize,
         tag: &[u8],
     ) -> Result<(), AeadFailure> {
         match self {
-            FrameCipher::Gcm(key) => key.open(nonce, aad, text, tag.try_into().map_err(|_| AeadFailure)?),
-            FrameCipher::CtrHmac(key) => key.open(nonce, aad, text, tag),
+            FrameCipher::Gcm(key) => key.open(nonce, aad, buffer, from, tag.try_into().map_err(|_| AeadFailure)?),
+            FrameCipher::CtrHmac(key) => key.open(nonce, aad, buffer, from, tag),
         }
     }
 }
@@ -135,10 +138,19 @@ mod tests {
                 let tag_a = native.seal(&nonce, &aad, &mut a).unwrap();
                 let tag_b = portable.seal(&nonce, &aad, &mut b).unwrap();
                 assert_eq!((&a, tag_a), (&b, tag_b), "{aes:?}, {len} bytes");
-                // Crosswise: each opens what the other sealed.
-                native.open(&nonce, &aad, &mut b, &tag_b).unwrap();
-                portable.open(&nonce, &aad, &mut a, &tag_a).unwrap();
-                assert_eq!((&a, &b), (&text, &text));
+                // Crosswise: each opens what the other sealed, wherever in the buffer that lies.
+                for from in [0, 1, 5, 16, 33] {
+                    let (mut a, mut b) = ([&vec![9; from], &a[..]].concat(), [&vec![9; from], &b[..]].concat());
+                    native.open(&nonce, &aad, &mut b, from, &tag_b).unwrap();
+                    portable.open(&nonce, &aad, &mut a, from, &tag_a).unwrap();
+                    assert_eq!(
+                        (&a[..len], &b[..len]),
+                        (&text[..], &text[..]),
+                        "{aes:?}, {len} from {from}"
+                    );
+                }
+                assert!(native.open(&nonce, &aad, &mut a, len + 1, &tag_b).is_err());
+                assert!(portable.open(&nonce, &aad, &mut b, len + 1, &tag_a).is_err());
             }
         }
     }
@@ -158,11 +170,17 @@ mod tests {
             } else {
                 tag[bit / 8 - 33] ^= 1 << (bit % 8);
             }
-            assert_eq!(native.open(&nonce, b"aad", &mut text.clone(), &tag), Err(AeadFailure));
-            assert_eq!(portable.open(&nonce, b"aad", &mut text, &tag), Err(AeadFailure));
+            assert_eq!(
+                native.open(&nonce, b"aad", &mut text.clone(), 0, &tag),
+                Err(AeadFailure)
+            );
+            assert_eq!(portable.open(&nonce, b"aad", &mut text, 0, &tag), Err(AeadFailure));
         }
-        assert_eq!(portable.open(&nonce, b"aae", &mut text.clone(), &tag), Err(AeadFailure));
-        assert_eq!(native.open(&nonce, b"aae", &mut text, &tag), Err(AeadFailure));
+        assert_eq!(
+            portable.open(&nonce, b"aae", &mut text.clone(), 0, &tag),
+            Err(AeadFailure)
+        );
+        assert_eq!(native.open(&nonce, b"aae", &mut text, 0, &tag), Err(AeadFailure));
     }
 
     #[test]

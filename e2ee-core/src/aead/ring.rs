@@ -19,6 +19,7 @@ impl GcmKey {
         )))
     }
 
+    #[inline]
     pub(crate) fn seal(&self, nonce: &[u8; NONCE_LEN], aad: &[u8], text: &mut [u8]) -> Result<[u8; 16], AeadFailure> {
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let tag = self
@@ -28,16 +29,19 @@ impl GcmKey {
         tag.as_ref().try_into().map_err(|_| AeadFailure)
     }
 
+    /// `ring` decrypts to the front while it reads further back, so that nothing has to be moved afterwards.
+    #[inline]
     pub(crate) fn open(
         &self,
         nonce: &[u8; NONCE_LEN],
         aad: &[u8],
-        text: &mut [u8],
+        buffer: &mut [u8],
+        from: usize,
         tag: &[u8; 16],
     ) -> Result<(), AeadFailure> {
         let nonce = Nonce::assume_unique_for_key(*nonce);
         self.0
-            .open_in_place_separate_tag(nonce, Aad::from(aad), Tag::from(*tag), text, 0..)
+            .open_in_place_separate_tag(nonce, Aad::from(aad), Tag::from(*tag), buffer, from..)
             .map(|_| ())
             .map_err(|_| AeadFailure)
     }

@@ -34,15 +34,18 @@ impl GcmKey {
         &self,
         nonce: &[u8; NONCE_LEN],
         aad: &[u8],
-        text: &mut [u8],
+        buffer: &mut [u8],
+        from: usize,
         tag: &[u8; 16],
     ) -> Result<(), AeadFailure> {
         let (nonce, tag) = ((*nonce).into(), (*tag).into());
-        let text = InOutBuf::from(text);
+        let text = InOutBuf::from(buffer.get_mut(from..).ok_or(AeadFailure)?);
         match self {
             GcmKey::Aes128(key) => key.decrypt_inout_detached(&nonce, aad, text, &tag),
             GcmKey::Aes256(key) => key.decrypt_inout_detached(&nonce, aad, text, &tag),
         }
-        .map_err(|_| AeadFailure)
+        .map_err(|_| AeadFailure)?;
+        buffer.copy_within(from.., 0);
+        Ok(())
     }
 }

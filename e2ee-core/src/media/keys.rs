@@ -11,6 +11,9 @@ use crate::sframe::{BaseKey, CipherSuite, KidLayout};
 use crate::shell::{Codec, FrameType};
 use crate::time::UnixMillis;
 
+/// The longest shell's head and the longest SFrame header together, rounded up.
+pub const HEADROOM: usize = 128;
+
 /// Every key of a call's media, sending and receiving. See the [module](super) for how it is used.
 #[derive(Debug)]
 pub struct MediaKeys {
@@ -89,11 +92,25 @@ impl MediaKeys {
         frame: &mut Vec<u8>,
         now: UnixMillis,
     ) -> Result<SealInfo, SealError> {
-        let sealed = self.sender.seal(stream, codec, frame_type, frame, now);
-        match &sealed {
-            Ok(_) => self.stats.sealed += 1,
-            Err(_) => self.stats.refused_to_seal += 1,
-        }
+        // Without headroom the room is made at the front, so there is where the sealed frame begins.
+        let sealed = self.sender.seal(stream, codec, frame_type, frame, 0, now);
+        self.count(sealed.is_ok());
+        sealed.map(|(info, _)| info)
+    }
+
+    /// As [`seal`](Self::seal), for a frame that begins at `frame[headroom..]`: the sealed one begins where the answer
+    /// says, and what is before that means nothing. With [`HEADROOM`] bytes in front, nothing has to be moved.
+    pub fn seal_with_headroom(
+        &mut self,
+        stream: StreamKind,
+        codec: Codec,
+        frame_type: FrameType,
+        frame: &mut Vec<u8>,
+        headroom: usize,
+        now: UnixMillis,
+    ) -> Result<(SealInfo, usize), SealError> {
+        let sealed = self.sender.seal(stream, codec, frame_type, frame, headroom, now);
+        self.count(sealed.is_ok());
         sealed
     }
 
@@ -120,9 +137,23 @@ impl MediaKeys {
         &self.stats
     }
 
-    /// How many receive keys are held, for tests and for the page's diagnosis.
+    fn count(&mut self, sealed: bool) {
+        if sealed {
+            self.stats.sealed += 1;
+        } else {
+            self.stats.refused_to_seal += 1;
+        }
+    }
+
+    /// How many streams were heard in the epochs that are alive, for tests and for the page's diagnosis.
     pub fn keys_held(&self) -> usize {
-        self.receiver.keys_held()
+        self.receiver.streams_heard()
+    }
+
+    /// How many receive keys were derived, those of streams that a frame merely named among them: at most four a member
+    /// of the epochs that are alive.
+    pub fn keys_derived(&self) -> usize {
+        self.receiver.keys_derived()
     }
 
     /// How many frames wait for their epoch, and their bytes.

@@ -37,8 +37,10 @@
 //! # What may be relied on
 //!
 //! * **Fail closed.** Where sealing or opening fails, `frame` is emptied. There is no call that passes a frame through.
-//! * **No state before a tag.** A frame that does not verify leaves counters of refusals behind and nothing else: no
-//!   key, no replay state, no ratchet (PF-26). It costs at most what a good frame from the same sender would (PF-27).
+//! * **No state before a tag.** A frame that does not verify leaves counts of refusals behind and nothing that a later
+//!   frame's fate depends on: no replay state, no ratchet (PF-26). The key of a stream that a frame names is kept from
+//!   the first frame on, forged or not: it follows from the epoch alone, and there are four a member. So a forged frame
+//!   costs at most what a good frame from the same sender would (PF-27).
 //! * **One key.** A KID names one key; nothing is tried (PF-11).
 //! * **Exactly one stream.** An opened frame was sealed under the key of one member's one stream, in the shell it came
 //!   in; a frame of the other kind is refused (PF-24, PF-31).
@@ -66,11 +68,12 @@ mod replay;
 mod sender;
 mod stats;
 mod stream;
+mod streams;
 
 pub use crate::shell::{Codec, FrameType};
 pub use early::EarlyTicket;
 pub use epoch::{EpochError, LeafSet, MediaEpoch};
-pub use keys::{MediaKeys, ShortTag};
+pub use keys::{HEADROOM, MediaKeys, ShortTag};
 pub use receiver::{Opened, Outcome, Released};
 pub use sender::{SealError, SealInfo, SwitchError};
 pub use stats::{DropReason, Stats};

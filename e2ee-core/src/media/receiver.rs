@@ -3,16 +3,17 @@
 //! The order of the checks is from cheap to dear: shell, header, epoch, membership, stream, replay, and the tag last.
 //! Only then may anything change.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
 use super::early::{EarlyBuffer, EarlyTicket};
 use super::epoch::LeafSet;
 use super::keys::EpochKeys;
-use super::replay::{Refusal, ReplayWindow};
+use super::replay::Refusal;
 use super::stats::{DropReason, Stats};
 use super::stream::{MediaKind, StreamKind, metadata};
+use super::streams::StreamTable;
 use crate::sframe::mls::{EPOCH_BITS, epoch_bits, epoch_of};
 use crate::sframe::{FrameKey, Header};
 use crate::shell::Shell;
@@ -68,14 +69,7 @@ struct ReceivingEpoch {
     members: LeafSet,
     /// When its keys are to be wiped.
     ends: Option<UnixMillis>,
-    /// By KID. A key enters when its first tag has verified, so there are at most four a member.
-    streams: BTreeMap<u64, ReceivingStream>,
-}
-
-#[derive(Debug)]
-struct ReceivingStream {
-    key: FrameKey,
-    window: ReplayWindow,
+    streams: StreamTable,
 }
 
 /// Which epoch a KID speaks of.
@@ -100,9 +94,9 @@ impl Receiver {
         self.epochs.retain(|old| keys.epoch - old.keys.epoch <= MAX_BEHIND);
         self.epochs.push_back(ReceivingEpoch {
             keys,
+            streams: StreamTable::new(&members),
             members,
             ends: None,
-            streams: BTreeMap::new(),
         });
         while self.epochs.len() > MAX_EPOCHS {
             self.epochs.pop_front();
@@ -152,8 +146,12 @@ impl Receiver {
         }
     }
 
-    pub(super) fn keys_held(&self) -> usize {
-        self.epochs.iter().map(|epoch| epoch.streams.len()).sum()
+    pub(super) fn streams_heard(&self) -> usize {
+        self.epochs.iter().map(|epoch| epoch.streams.heard()).sum()
+    }
+
+    pub(super) fn keys_derived(&self) -> usize {
+        self.epochs.iter().map(|epoch| epoch.streams.derived()).sum()
     }
 
     pub(super) fn waiting(&self) -> (usize, usize) {
@@ -163,7 +161,7 @@ impl Receiver {
     fn try_open(&mut self, kind: MediaKind, frame: &mut Vec<u8>, now: UnixMillis) -> Outcome {
         let (shell, sealed) = match kind {
             MediaKind::Audio => (Shell::None, 0..frame.len()),
-            MediaKind::Video => match Shell::strip(frame) {
+            MediaKind::Video => match Shell::strip_ciphertext(frame) {
                 Ok(found) => found,
                 Err(_) => return Outcome::Dropped(DropReason::BadShell),
             },
@@ -263,37 +261,23 @@ impl ReceivingEpoch {
             epoch: self.keys.epoch,
             counter: header.counter,
         };
-        match self.streams.get_mut(&header.key_id) {
-            Some(known) => {
-                known.window.check(header.counter).map_err(|refusal| match refusal {
-                    Refusal::Replayed => DropReason::Replayed,
-                    Refusal::TooOld => DropReason::TooOld,
-                })?;
-                verify(&known.key, shell, header, frame, sealed)?;
-                known.window.mark(header.counter);
-            }
-            None => {
-                // EPOC-9, PF-26: the key of a stream that was never heard stays on the stack until a tag speaks for it.
-                let key = FrameKey::new(&self.keys.base_key.derive(header.key_id));
-                verify(&key, shell, header, frame, sealed)?;
-                let mut window = ReplayWindow::default();
-                window.mark(header.counter);
-                self.streams.insert(header.key_id, ReceivingStream { key, window });
-            }
-        }
+        let base_key = &self.keys.base_key;
+        let known = self
+            .streams
+            .stream(fields.leaf, stream, || FrameKey::new(&base_key.derive(header.key_id)))
+            .ok_or(DropReason::NotAMember)?;
+        known.window.check(header.counter).map_err(|refusal| match refusal {
+            Refusal::Replayed => DropReason::Replayed,
+            Refusal::TooOld => DropReason::TooOld,
+        })?;
+        known
+            .key
+            .open(header, &metadata(shell), frame, sealed)
+            .map_err(|_| DropReason::NotAuthentic)?;
+        // EPOC-9, PF-26: the tag has verified, and not before may anything change that decides about a frame.
+        known.window.mark(header.counter);
         Ok(opened)
     }
-}
-
-fn verify(
-    key: &FrameKey,
-    shell: Shell,
-    header: &Header,
-    frame: &mut Vec<u8>,
-    sealed: Range<usize>,
-) -> Result<(), DropReason> {
-    key.open(header, &metadata(shell), frame, sealed)
-        .map_err(|_| DropReason::NotAuthentic)
 }
 
 /// Half of what the epoch bits can say lies ahead of the newest epoch, the other half behind it.

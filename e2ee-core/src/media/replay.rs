@@ -34,7 +34,13 @@ impl Default for ReplayWindow {
 }
 
 impl ReplayWindow {
+    /// Whether no counter was ever marked.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.newest.is_none()
+    }
+
     /// Changes nothing.
+    #[inline]
     pub(super) fn check(&self, counter: u64) -> Result<(), Refusal> {
         match self.newest {
             Some(newest) if counter <= newest => {
@@ -51,6 +57,7 @@ impl ReplayWindow {
     }
 
     /// To be called only for a counter that was checked and whose frame's tag verified.
+    #[inline]
     pub(super) fn mark(&mut self, counter: u64) {
         let newest = self.newest.unwrap_or(counter);
         if counter > newest {

@@ -115,15 +115,17 @@ impl Sender {
         Ok(())
     }
 
+    /// Seals what is at `frame[text_at..]`; also answers where in `frame` the sealed frame begins.
     pub(super) fn seal(
         &mut self,
         stream: StreamKind,
         codec: Codec,
         frame_type: FrameType,
         frame: &mut Vec<u8>,
+        text_at: usize,
         now: UnixMillis,
-    ) -> Result<SealInfo, SealError> {
-        let sealed = self.try_seal(stream, codec, frame_type, frame, now);
+    ) -> Result<(SealInfo, usize), SealError> {
+        let sealed = self.try_seal(stream, codec, frame_type, frame, text_at, now);
         if sealed.is_err() {
             // Fail closed: what could not be sealed is not there to be sent either.
             frame.zeroize();
@@ -162,8 +164,9 @@ impl Sender {
         codec: Codec,
         frame_type: FrameType,
         frame: &mut Vec<u8>,
+        text_at: usize,
         now: UnixMillis,
-    ) -> Result<SealInfo, SealError> {
+    ) -> Result<(SealInfo, usize), SealError> {
         self.switch_if_overdue(now);
         let current = self.current.as_mut().ok_or(SealError::NoEpoch)?;
         let epoch = current.keys.epoch;
@@ -177,15 +180,18 @@ impl Sender {
         *next_counter = counter.checked_add(1);
 
         let shell = Shell::of(codec, frame_type);
-        let room = shell.head_len(key.overhead(counter) + frame.len());
-        key.seal(counter, &metadata(shell), frame, room)
+        let (start, room) = key
+            .seal_from(counter, &metadata(shell), frame, text_at, |sealed_len| {
+                shell.head_len(sealed_len)
+            })
             .map_err(|_| SealError::TooLong)?;
-        shell.wrap(frame, room);
-        Ok(SealInfo {
+        shell.wrap_from(frame, start, room);
+        let info = SealInfo {
             epoch,
             key_id: key.key_id(),
             counter,
-        })
+        };
+        Ok((info, start))
     }
 }
 
@@ -234,9 +240,10 @@ mod tests {
                 Codec::Vp9,
                 FrameType::Key,
                 &mut frame,
+                0,
                 UnixMillis(0),
             );
-            (sealed.map(|info| info.counter), frame)
+            (sealed.map(|(info, _)| info.counter), frame)
         };
         assert_eq!(seal(&mut sender).0, Ok(0));
         sender.current.as_mut().unwrap().streams[StreamKind::Camera as usize]
@@ -253,8 +260,9 @@ mod tests {
             Codec::Opus,
             FrameType::Key,
             &mut vec![1],
+            0,
             UnixMillis(0),
         );
-        assert_eq!(sealed.unwrap().counter, 0);
+        assert_eq!(sealed.unwrap().0.counter, 0);
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::header::{EncodedHeader, Header};
+use super::header::{EncodedHeader, Header, MAX_HEADER_LEN};
 use super::keys::DerivedKey;
 use super::suite::CipherSuite;
 use crate::aead::{AeadFailure, FrameCipher, NONCE_LEN};
@@ -64,12 +64,11 @@ impl FrameKey {
 
     /// How many bytes sealing adds to a plaintext, header and tag together.
     pub fn overhead(&self, counter: u64) -> usize {
-        Header {
+        let header = Header {
             key_id: self.key_id,
             counter,
-        }
-        .encoded_len()
-            + self.suite.tag_len()
+        };
+        header.encoded_len() + self.suite.tag_len()
     }
 
     /// Turns the plaintext in `frame` into `room` untouched bytes, then header, ciphertext and tag.
@@ -77,30 +76,45 @@ impl FrameKey {
     /// The room is for what the caller puts around the frame. The caller must never repeat a counter under this key:
     /// two frames with one counter give their contents away (RFC 9605 section 9.1).
     pub fn seal(&self, counter: u64, metadata: &[u8], frame: &mut Vec<u8>, room: usize) -> Result<(), SealError> {
+        self.seal_from(counter, metadata, frame, 0, |_| room).map(|_| ())
+    }
+
+    /// As [`seal`](Self::seal), with the plaintext at `frame[text_at..]`, and with as much room as `room` says that a
+    /// frame of so many sealed bytes needs. Answers where the room begins and how much it is: right before the
+    /// plaintext where that leaves space enough, so that nothing has to be moved, else at the front.
+    #[inline]
+    pub(crate) fn seal_from(
+        &self,
+        counter: u64,
+        metadata: &[u8],
+        frame: &mut Vec<u8>,
+        text_at: usize,
+        room: impl FnOnce(usize) -> usize,
+    ) -> Result<(usize, usize), SealError> {
         let header = Header {
             key_id: self.key_id,
             counter,
         }
         .encode();
-        let head = room + header.as_bytes().len();
-        let (text_len, tag_len) = (frame.len(), self.suite.tag_len());
-        // One growth and one move; the frame is then encrypted where it lies.
-        frame.resize(head + text_len + tag_len, 0);
-        frame.copy_within(..text_len, head);
-        frame[room..head].copy_from_slice(header.as_bytes());
-        let (text, tag) = frame[head..].split_at_mut(text_len);
+        let (text_len, tag_len) = (frame.len().saturating_sub(text_at), self.suite.tag_len());
+        let room = room(header.len() + text_len + tag_len);
+        let text_at = make_room(frame, text_at, room + header.len(), tag_len);
+        frame[text_at - header.len()..text_at].copy_from_slice(header.as_bytes());
+        let (text, tag) = frame[text_at..].split_at_mut(text_len);
         let aad = AssociatedData::new(&header, metadata);
-        self.cipher
-            .seal(&self.nonce(counter), aad.as_bytes(), text, tag)
-            .map_err(|AeadFailure| {
+        match self.cipher.seal(&self.nonce(counter), aad.as_bytes(), text, tag) {
+            Ok(()) => Ok((text_at - header.len() - room, room)),
+            Err(AeadFailure) => {
                 // Never leave a half-sealed frame where somebody could send it.
                 frame.zeroize();
-                SealError
-            })
+                Err(SealError)
+            }
+        }
     }
 
     /// Opens the SFrame bytes at `at` in `frame`, whose decoded header is `header`, and leaves the plaintext alone in
     /// `frame`. On failure `frame` is emptied, so that nothing unauthenticated can be played by mistake.
+    #[inline]
     pub fn open(
         &self,
         header: &Header,
@@ -108,49 +122,42 @@ impl FrameKey {
         frame: &mut Vec<u8>,
         at: Range<usize>,
     ) -> Result<(), OpenError> {
-        let outcome = self.open_in_place(header, metadata, frame, at);
-        match outcome {
-            Ok(text) => {
-                let len = text.len();
-                frame.copy_within(text, 0);
-                frame.truncate(len);
-                Ok(())
-            }
-            Err(error) => {
-                frame.clear();
-                Err(error)
-            }
-        }
+        let opened = self.open_to_front(header, metadata, frame, at);
+        frame.truncate(opened.unwrap_or(0));
+        opened.map(|_| ())
     }
 
-    fn open_in_place(
+    /// Answers the length of the plaintext.
+    #[inline]
+    fn open_to_front(
         &self,
         header: &Header,
         metadata: &[u8],
         frame: &mut [u8],
         at: Range<usize>,
-    ) -> Result<Range<usize>, OpenError> {
+    ) -> Result<usize, OpenError> {
         if header.key_id != self.key_id {
             return Err(OpenError::WrongKey);
         }
         let encoded = header.encode();
-        let start = at.start + encoded.as_bytes().len();
+        let start = at.start + encoded.len();
         let end = at.end.checked_sub(self.suite.tag_len()).ok_or(OpenError::Truncated)?;
         if start > end {
             return Err(OpenError::Truncated);
         }
-        let sealed = frame.get_mut(start..at.end).ok_or(OpenError::Truncated)?;
-        let (text, tag) = sealed.split_at_mut(end - start);
+        let sealed = frame.get_mut(..at.end).ok_or(OpenError::Truncated)?;
+        let (buffer, tag) = sealed.split_at_mut(end);
         // The header is authenticated as it was decoded: decoding takes the shortest form only, so these are the
         // bytes that stood there.
         let aad = AssociatedData::new(&encoded, metadata);
         self.cipher
-            .open(&self.nonce(header.counter), aad.as_bytes(), text, tag)
+            .open(&self.nonce(header.counter), aad.as_bytes(), buffer, start, tag)
             .map_err(|AeadFailure| OpenError::NotAuthentic)?;
-        Ok(start..end)
+        Ok(end - start)
     }
 
     /// SFRM-6: `nonce = sframe_salt XOR CTR`, the counter at the right end.
+    #[inline]
     pub(crate) fn nonce(&self, counter: u64) -> [u8; NONCE_LEN] {
         let mut nonce = *self.salt;
         for (byte, counter) in nonce[NONCE_LEN - 8..].iter_mut().zip(counter.to_be_bytes()) {
@@ -169,6 +176,34 @@ impl fmt::Debug for FrameKey {
     }
 }
 
+/// Makes `head` bytes of space before the text at `frame[text_at..]` and `tail` behind it; answers where the text is
+/// then. What is in the space is not said.
+#[inline]
+fn make_room(frame: &mut Vec<u8>, text_at: usize, head: usize, tail: usize) -> usize {
+    let text_end = frame.len();
+    let text_at = text_at.min(text_end);
+    if head <= text_at {
+        frame.resize(text_end + tail, 0);
+        return text_at;
+    }
+    let needed = head + (text_end - text_at) + tail;
+    if needed <= frame.capacity() {
+        frame.resize(needed, 0);
+        frame.copy_within(text_at..text_end, head);
+    } else {
+        // Growing would move the text, and making room would move it again.
+        let mut grown = Vec::with_capacity(needed + SPARE);
+        grown.resize(head, 0);
+        grown.extend_from_slice(&frame[text_at..]);
+        grown.resize(needed, 0);
+        *frame = grown;
+    }
+    head
+}
+
+/// What a shell may put behind a frame: an escape or two and an end.
+const SPARE: usize = 16;
+
 /// SFRM-7: `aad = header || metadata`. On the stack for what clients use; long metadata pays for an allocation.
 enum AssociatedData {
     Short { bytes: [u8; Self::SHORT], len: usize },
@@ -176,20 +211,21 @@ enum AssociatedData {
 }
 
 impl AssociatedData {
-    const SHORT: usize = 64;
+    const SHORT: usize = 32;
 
+    #[inline]
     fn new(header: &EncodedHeader, metadata: &[u8]) -> Self {
-        let header = header.as_bytes();
         let len = header.len() + metadata.len();
         if len > Self::SHORT {
-            return AssociatedData::Long([header, metadata].concat());
+            return AssociatedData::Long([header.as_bytes(), metadata].concat());
         }
         let mut bytes = [0; Self::SHORT];
-        bytes[..header.len()].copy_from_slice(header);
+        bytes[..MAX_HEADER_LEN].copy_from_slice(header.padded());
         bytes[header.len()..len].copy_from_slice(metadata);
         AssociatedData::Short { bytes, len }
     }
 
+    #[inline]
     fn as_bytes(&self) -> &[u8] {
         match self {
             AssociatedData::Short { bytes, len } => &bytes[..*len],

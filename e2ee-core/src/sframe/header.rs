@@ -45,10 +45,20 @@ impl EncodedHeader {
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
+
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.len)
+    }
+
+    /// With zeros behind the end: a copy of a fixed length is a few instructions, one of another is a call.
+    pub(super) fn padded(&self) -> &[u8; MAX_HEADER_LEN] {
+        &self.bytes
+    }
 }
 
 impl Header {
     /// The shortest form, which is the only one.
+    #[inline]
     pub fn encode(&self) -> EncodedHeader {
         let mut bytes = [0; MAX_HEADER_LEN];
         let mut len = 1;
@@ -63,6 +73,7 @@ impl Header {
     }
 
     /// Reads the header at the start of `frame`; also returns its length.
+    #[inline]
     pub fn decode(frame: &[u8]) -> Result<(Header, usize), HeaderError> {
         let (&config, _) = frame.split_first().ok_or(HeaderError::Truncated)?;
         let mut at = 1;
@@ -83,7 +94,9 @@ fn put(value: u64, bytes: &mut [u8; MAX_HEADER_LEN], len: &mut usize) -> u8 {
     if extra == 0 {
         return value as u8;
     }
-    bytes[*len..*len + extra].copy_from_slice(&value.to_be_bytes()[8 - extra..]);
+    // All eight bytes, the needed ones first: what comes next overwrites the rest, and there is room behind the last.
+    let aligned = value << (u64::BITS as usize - 8 * extra);
+    bytes[*len..*len + 8].copy_from_slice(&aligned.to_be_bytes());
     *len += extra;
     0x08 | (extra as u8 - 1)
 }
@@ -94,9 +107,16 @@ fn take(code: u8, frame: &[u8], at: &mut usize) -> Result<u64, HeaderError> {
         return Ok(u64::from(code));
     }
     let len = usize::from(code & 0x07) + 1;
-    let field = frame.get(*at..*at + len).ok_or(HeaderError::Truncated)?;
+    let rest = frame.get(*at..).unwrap_or_default();
+    let value = match rest.first_chunk() {
+        // As it nearly always is: the field and what follows it fill eight bytes.
+        Some(bytes) => u64::from_be_bytes(*bytes) >> (u64::BITS as usize - 8 * len),
+        None => {
+            let field = rest.get(..len).ok_or(HeaderError::Truncated)?;
+            field.iter().fold(0, |value, &byte| value << 8 | u64::from(byte))
+        }
+    };
     *at += len;
-    let value = field.iter().fold(0, |value, &byte| value << 8 | u64::from(byte));
     // SFRM-2. One byte must exceed what the config byte can hold; more bytes must not begin with a zero.
     if extra_len(value) != len {
         Err(HeaderError::NotMinimal)

@@ -88,8 +88,10 @@ impl BaseKey {
         let mut salt = [0; NONCE_LEN];
         let key_len = self.suite.key_len();
         let (kid, suite) = (key_id.to_be_bytes(), self.suite.number().to_be_bytes());
-        self.expand(&label(KEY_LABEL, &kid, &suite), &mut key[..key_len]);
-        self.expand(&label(SALT_LABEL, &kid, &suite), &mut salt);
+        self.expand([
+            (label(KEY_LABEL, &kid, &suite), &mut key[..key_len]),
+            (label(SALT_LABEL, &kid, &suite), &mut salt),
+        ]);
         DerivedKey {
             suite: self.suite,
             key_id,
@@ -98,12 +100,18 @@ impl BaseKey {
         }
     }
 
-    fn expand(&self, info: &[&[u8]; 3], out: &mut [u8]) {
-        // Both calls can fail only for sizes that no suite has: a secret is Nh bytes, and a key at most 96.
+    fn expand(&self, wanted: [([&[u8]; 3], &mut [u8]); 2]) {
+        // These calls can fail only for sizes that no suite has: a secret is Nh bytes, and a key at most 96.
         let secret = self.secret.expose();
         let done = match self.suite.hash() {
-            Hash::Sha256 => Hkdf::<Sha256>::from_prk(secret).is_ok_and(|kdf| kdf.expand_multi_info(info, out).is_ok()),
-            Hash::Sha512 => Hkdf::<Sha512>::from_prk(secret).is_ok_and(|kdf| kdf.expand_multi_info(info, out).is_ok()),
+            Hash::Sha256 => Hkdf::<Sha256>::from_prk(secret).is_ok_and(|kdf| {
+                let mut wanted = wanted.into_iter();
+                wanted.all(|(info, out)| kdf.expand_multi_info(&info, out).is_ok())
+            }),
+            Hash::Sha512 => Hkdf::<Sha512>::from_prk(secret).is_ok_and(|kdf| {
+                let mut wanted = wanted.into_iter();
+                wanted.all(|(info, out)| kdf.expand_multi_info(&info, out).is_ok())
+            }),
         };
         debug_assert!(done, "HKDF sizes are fixed by the suite");
     }

@@ -1,18 +1,40 @@
 //! Emulation prevention of H.264 (section 7.4.1) and H.265 (section 7.4.2): inside a NAL unit `00 00` is never
 //! followed by a byte up to 3, for a `03` is put between.
 //!
-//! Both directions are linear in the frame's length; of random data they look closer at one byte in 256.
+//! Both directions are linear in the frame's length; of random data they look closer at one byte in 256. The tests
+//! count the bytes that are looked at and moved.
 
 use super::ShellError;
 
 const ESCAPE: u8 = 3;
 
+/// SHEL-6: more escapes than this are in no ciphertext of `len` bytes.
+///
+/// Each place of a ciphertext needs one with a probability of 2^-22 (two zeros, then a byte up to 3). The SFrame header
+/// in front of it may need up to 8, as numbers may be full of zeros. By Chernoff's bound, the remaining 16 and one for
+/// each 64 KiB are exceeded in fewer than one frame in 2^128, whatever its length.
+pub(super) fn most_in_ciphertext(len: usize) -> usize {
+    24 + len / (64 << 10)
+}
+
 /// Escapes `frame[from..]` in place. The byte before `from` must not be zero.
 pub(super) fn insert(frame: &mut Vec<u8>, from: usize) {
+    insert_counting(frame, from, &mut |_| {});
+}
+
+/// Takes the escapes out of `frame[from..]` in place. SHEL-2: refuses what [`insert`] would not have written, and more
+/// escapes than `most`.
+pub(super) fn remove(frame: &mut Vec<u8>, from: usize, most: usize) -> Result<(), ShellError> {
+    remove_counting(frame, from, most, &mut |_| {})
+}
+
+/// Tells `work` how many bytes are looked at or moved, step by step.
+#[inline]
+fn insert_counting(frame: &mut Vec<u8>, from: usize, work: &mut impl FnMut(usize)) {
     // Where an escape goes in front of. Of random bytes one in four million needs one, so this rarely allocates.
     let mut places = Vec::new();
     let mut at = from;
-    while let Some(hit) = next_sequence(frame, at) {
+    while let Some(hit) = next_sequence(frame, at, work) {
         places.push(hit + 2);
         at = hit + 2;
     }
@@ -20,22 +42,31 @@ pub(super) fn insert(frame: &mut Vec<u8>, from: usize) {
     let mut end = frame.len();
     frame.resize(end + places.len(), 0);
     for (before, &place) in places.iter().enumerate().rev() {
+        work(end - place);
         frame.copy_within(place..end, place + before + 1);
         frame[place + before] = ESCAPE;
         end = place;
     }
 }
 
-/// Takes the escapes out of `frame[from..]` in place. SHEL-2: refuses what [`insert`] would not have written.
-pub(super) fn remove(frame: &mut Vec<u8>, from: usize) -> Result<(), ShellError> {
+#[inline]
+fn remove_counting(
+    frame: &mut Vec<u8>,
+    from: usize,
+    most: usize,
+    work: &mut impl FnMut(usize),
+) -> Result<(), ShellError> {
     let mut read = from;
     let mut write = from;
     let mut at = from;
-    while let Some(hit) = next_sequence(frame, at) {
+    let mut left = most;
+    while let Some(hit) = next_sequence(frame, at, work) {
         let escape = hit + 2;
         if frame[escape] != ESCAPE || frame.get(escape + 1).is_none_or(|&byte| byte > ESCAPE) {
             return Err(ShellError::NotCanonical);
         }
+        left = left.checked_sub(1).ok_or(ShellError::TooManyEscapes)?;
+        work(escape - read);
         frame.copy_within(read..escape, write);
         write += escape - read;
         read = escape + 1;
@@ -43,6 +74,7 @@ pub(super) fn remove(frame: &mut Vec<u8>, from: usize) -> Result<(), ShellError>
     }
     if read != write {
         let end = frame.len();
+        work(end - read);
         frame.copy_within(read..end, write);
         frame.truncate(write + end - read);
     }
@@ -50,9 +82,13 @@ pub(super) fn remove(frame: &mut Vec<u8>, from: usize) -> Result<(), ShellError>
 }
 
 /// The next place at or after `at` where `00 00` and a byte up to 3 stand.
-fn next_sequence(frame: &[u8], mut at: usize) -> Option<usize> {
+#[inline]
+fn next_sequence(frame: &[u8], mut at: usize, work: &mut impl FnMut(usize)) -> Option<usize> {
     loop {
-        let first = at + memchr::memchr(0, frame.get(at..)?)?;
+        let rest = frame.get(at..)?;
+        let zero = memchr::memchr(0, rest);
+        work(zero.unwrap_or(rest.len()) + 3);
+        let first = at + zero?;
         let &[second, third] = frame.get(first + 1..first + 3)?.as_array()?;
         at = match (second, third) {
             (0, 0..=ESCAPE) => return Some(first),
@@ -74,7 +110,7 @@ mod tests {
 
     fn unescaped(data: &[u8]) -> Result<Vec<u8>, ShellError> {
         let mut frame = [&[0xff], data].concat();
-        remove(&mut frame, 1)?;
+        remove(&mut frame, 1, usize::MAX)?;
         Ok(frame.split_off(1))
     }
 
@@ -129,6 +165,63 @@ mod tests {
         ] {
             assert_eq!(unescaped(data), Err(ShellError::NotCanonical), "{data:?}");
         }
+    }
+
+    #[test]
+    fn shel_6_more_escapes_than_asked_for_are_refused_and_exactly_as_many_are_not() {
+        let zeros = vec![0; 9];
+        let mut frame = [&[0xff], &zeros[..]].concat();
+        insert(&mut frame, 1);
+        let escapes = frame.len() - 10;
+        assert_eq!(escapes, 4);
+        let refused = remove(&mut frame.clone(), 1, escapes - 1);
+        assert_eq!(refused, Err(ShellError::TooManyEscapes));
+        assert_eq!(remove(&mut frame, 1, escapes), Ok(()));
+        assert_eq!(frame[1..], zeros);
+    }
+
+    /// The dearest contents there are, repeated to a length.
+    const PATTERNS: [&[u8]; 9] = [
+        &[0],
+        &[0, 0, 1],
+        &[0, 0, 3],
+        &[0, 0, 4],
+        &[0, 1],
+        &[0xff],
+        &[0, 0xff],
+        &[0, 0, 0xff],
+        &[
+            0, 0, 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        ],
+    ];
+
+    #[test]
+    fn shel_2_the_work_of_escaping_grows_with_the_length_and_not_faster() {
+        for pattern in PATTERNS {
+            for len in [100, 1_000, 10_000, 100_000, 1_000_000] {
+                let content: Vec<u8> = pattern.iter().copied().cycle().take(len).collect();
+                let mut frame = [&[0xff], &content[..]].concat();
+                let (mut inserting, mut removing) = (0, 0);
+                insert_counting(&mut frame, 1, &mut |bytes| inserting += bytes);
+                let escaped = frame.len();
+                remove_counting(&mut frame, 1, usize::MAX, &mut |bytes| removing += bytes).unwrap();
+                assert_eq!(frame[1..], content);
+                // Each byte is looked at at most three times (where zeros are dense, around each) and moved once.
+                assert!(inserting <= 4 * escaped, "{pattern:?} x {len}: {inserting} bytes");
+                assert!(removing <= 4 * escaped, "{pattern:?} x {len}: {removing} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn shel_6_refusing_looks_no_further_than_the_first_escape_too_many() {
+        let zeros = vec![0; 1_000_000];
+        let mut frame = [&[0xff], &zeros[..]].concat();
+        insert(&mut frame, 1);
+        let (most, mut work) = (most_in_ciphertext(frame.len()), 0);
+        let refused = remove_counting(&mut frame, 1, most, &mut |bytes| work += bytes);
+        assert_eq!(refused, Err(ShellError::TooManyEscapes));
+        assert!(work < 1_000, "{work} bytes");
     }
 
     #[test]

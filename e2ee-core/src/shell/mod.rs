@@ -90,6 +90,9 @@ pub enum ShellError {
     /// SHEL-3: the shell says that the frame ends before it does.
     #[error("bytes follow the sealed frame")]
     TrailingBytes,
+    /// SHEL-6: no ciphertext needs so many escapes.
+    #[error("there are more escapes than in any ciphertext")]
+    TooManyEscapes,
 }
 
 impl Shell {
@@ -130,13 +133,21 @@ impl Shell {
     /// Completes the shell around the ciphertext in `frame`, which leaves [`head_len`](Self::head_len) bytes of room
     /// in front of itself.
     pub fn wrap(self, frame: &mut Vec<u8>, room: usize) {
-        debug_assert_eq!(room, self.head_len(frame.len() - room));
+        self.wrap_from(frame, 0, room);
+    }
+
+    /// As [`wrap`](Self::wrap), with the room at `frame[start..]`; what is before that is left alone.
+    #[inline]
+    pub(crate) fn wrap_from(self, frame: &mut Vec<u8>, start: usize, room: usize) {
+        debug_assert_eq!(room, self.head_len(frame.len() - start - room));
+        let head = &mut frame[start..];
         match self {
             Shell::None => {}
-            Shell::Vp8(frame_type) => frame[..room].copy_from_slice(vp8::head(frame_type)),
-            Shell::Av1(frame_type) => av1::write_head(frame_type, frame, room),
-            Shell::H264(frame_type) => wrap_nal(h264::head(frame_type), frame),
-            Shell::H265(frame_type) => wrap_nal(h265::head(frame_type), frame),
+            Shell::Vp8(FrameType::Key) => head[..room].copy_from_slice(&vp8::KEY),
+            Shell::Vp8(FrameType::Delta) => head[..room].copy_from_slice(&vp8::DELTA),
+            Shell::Av1(frame_type) => av1::write_head(frame_type, head, room),
+            Shell::H264(frame_type) => wrap_nal(h264::head(frame_type), frame, start),
+            Shell::H265(frame_type) => wrap_nal(h265::head(frame_type), frame, start),
         }
     }
 
@@ -145,12 +156,25 @@ impl Shell {
     ///
     /// Audio has no shell and must not come here: an audio KID may start with any byte.
     pub fn strip(frame: &mut Vec<u8>) -> Result<(Shell, Range<usize>), ShellError> {
+        Self::strip_within(frame, usize::MAX)
+    }
+
+    /// SHEL-6: as [`strip`](Self::strip), for what must be a ciphertext: with more escapes than a ciphertext has, it is
+    /// refused at the first too many, so that refusing never costs more than opening (PF-27).
+    #[inline]
+    pub(crate) fn strip_ciphertext(frame: &mut Vec<u8>) -> Result<(Shell, Range<usize>), ShellError> {
+        let most_escapes = escape::most_in_ciphertext(frame.len());
+        Self::strip_within(frame, most_escapes)
+    }
+
+    #[inline]
+    fn strip_within(frame: &mut Vec<u8>, most_escapes: usize) -> Result<(Shell, Range<usize>), ShellError> {
         match frame.first() {
             None => Err(ShellError::Truncated),
             Some(0x80..) => Ok((Shell::None, 0..frame.len())),
             Some(&vp8::FIRST_OF_KEY | &vp8::FIRST_OF_DELTA) => vp8::strip(frame),
             Some(&av1::FIRST_OF_KEY | &av1::FIRST_OF_DELTA) => av1::strip(frame),
-            Some(0x00) => strip_nal(frame),
+            Some(0x00) => strip_nal(frame, most_escapes),
             Some(_) => Err(ShellError::Unrecognised),
         }
     }
@@ -160,13 +184,14 @@ impl Shell {
 /// does not end in a zero, which a packetizer may cut off.
 const RBSP_STOP: u8 = 0x80;
 
-fn wrap_nal(head: &[u8], frame: &mut Vec<u8>) {
-    frame[..head.len()].copy_from_slice(head);
-    escape::insert(frame, head.len());
+fn wrap_nal(head: &[u8], frame: &mut Vec<u8>, start: usize) {
+    let from = start + head.len();
+    frame[start..from].copy_from_slice(head);
+    escape::insert(frame, from);
     frame.push(RBSP_STOP);
 }
 
-fn strip_nal(frame: &mut Vec<u8>) -> Result<(Shell, Range<usize>), ShellError> {
+fn strip_nal(frame: &mut Vec<u8>, most_escapes: usize) -> Result<(Shell, Range<usize>), ShellError> {
     let shells = [FrameType::Key, FrameType::Delta].into_iter().flat_map(|frame_type| {
         [
             (Shell::H264(frame_type), h264::head(frame_type)),
@@ -178,7 +203,7 @@ fn strip_nal(frame: &mut Vec<u8>) -> Result<(Shell, Range<usize>), ShellError> {
             if frame.len() == head.len() || frame.pop() != Some(RBSP_STOP) {
                 return Err(ShellError::NotCanonical);
             }
-            escape::remove(frame, head.len())?;
+            escape::remove(frame, head.len(), most_escapes)?;
             return Ok((shell, head.len()..frame.len()));
         }
         if head.starts_with(frame) {

@@ -8,10 +8,10 @@ use std::ops::Range;
 use super::{FrameType, Shell, ShellError};
 
 /// Frame tag (key, version 0, shown, empty first partition), start code `9d 01 2a`, 320 x 180.
-const KEY: [u8; 10] = [0x10, 0x00, 0x00, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00];
+pub(super) const KEY: [u8; 10] = [0x10, 0x00, 0x00, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00];
 
 /// The frame tag's first byte, with the bit that says delta.
-const DELTA: [u8; 1] = [0x11];
+pub(super) const DELTA: [u8; 1] = [0x11];
 
 pub(super) const FIRST_OF_KEY: u8 = KEY[0];
 pub(super) const FIRST_OF_DELTA: u8 = DELTA[0];

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: measurements, one JSON object a line on standard output.
 
 mod browser;
+mod frame;
 mod sfu;
 mod web_size;
 
@@ -25,6 +26,11 @@ struct Bench {
 }
 
 const BENCHES: &[Bench] = &[
+    Bench {
+        name: "frame",
+        about: "sealing and opening a frame, natively, beside raw ring, `sframe` and `davey`",
+        run: frame::run,
+    },
     Bench {
         name: "join",
         about: "in real browsers, from pressing Join to the first picture of somebody else",

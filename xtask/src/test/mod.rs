@@ -47,6 +47,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     });
     if wanted(Kind::Rust) {
         report.stage("Rust tests", || rust::run(args.filter.as_deref(), args.long));
+        if args.long {
+            report.stage("against peers", || rust::against_peers(args.filter.as_deref()));
+        }
     }
     if wanted(Kind::Page) {
         report.stage("page tests", || node::page(args.filter.as_deref(), args.long));
@@ -104,7 +107,7 @@ impl Report {
     fn everything_was_built(&self) -> bool {
         self.stages
             .iter()
-            .all(|stage| stage.name == "Rust tests" || stage.outcome.is_ok())
+            .all(|stage| ["Rust tests", "against peers"].contains(&stage.name) || stage.outcome.is_ok())
     }
 
     fn print(self, filter: Option<&str>) -> Result<ExitCode> {

@@ -1,10 +1,10 @@
 //! Unit and integration tests of all crates.
 
 use super::tally::Tally;
-use crate::{run, say};
+use crate::{peers, run, say};
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 /// Tests with random inputs or seeds try many more of them when this is set.
 pub(crate) const LONG: &str = "CONCLAVE_LONG";
@@ -20,11 +20,31 @@ pub(crate) fn run(filter: Option<&str>, long: bool) -> Result<Tally> {
     if long {
         cargo.arg("--include-ignored").env(LONG, "1");
     }
+    let tally = harness(&mut cargo)?;
+    step.done();
+    Ok(tally)
+}
+
+/// Ours against other implementations, in the crate that holds those; with each of their engines.
+pub(crate) fn against_peers(filter: Option<&str>) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for engine in ["sframe-ring", "sframe-rust-crypto"] {
+        let step = say::step(&format!("running the tests against other implementations, {engine}"));
+        let mut cargo = peers::cargo("test")?;
+        cargo.args(["--features", engine, "--"]).args(filter);
+        tally += harness(&mut cargo)?;
+        step.done();
+    }
+    Ok(tally)
+}
+
+/// Runs tests, shows what they say, and counts.
+fn harness(cargo: &mut Command) -> Result<Tally> {
     let mut child = cargo
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
-        .with_context(|| format!("cannot start `{}`", run::shown(&cargo)))?;
+        .with_context(|| format!("cannot start `{}`", run::shown(cargo)))?;
 
     let mut tally = Tally::default();
     for line in BufReader::new(child.stdout.take().context("cargo has no output")?).lines() {
@@ -35,10 +55,9 @@ pub(crate) fn run(filter: Option<&str>, long: bool) -> Result<Tally> {
         }
     }
     let status = child.wait()?;
-    step.done();
     // Failed tests are counted; failing otherwise (not compiling, a crash) is this stage's own failure.
     if !status.success() && tally.failed == 0 {
-        bail!("`{}` ended with {status}", run::shown(&cargo));
+        bail!("`{}` ended with {status}", run::shown(cargo));
     }
     Ok(tally)
 }
