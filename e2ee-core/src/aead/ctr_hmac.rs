@@ -51,15 +51,11 @@ impl CtrHmacKey {
         nonce: &[u8; NONCE_LEN],
         aad: &[u8],
         text: &mut [u8],
-        tag: &mut [u8],
-    ) -> Result<(), AeadFailure> {
-        if tag.len() != self.tag_len() {
-            return Err(AeadFailure);
-        }
+    ) -> Result<[u8; MAX_TAG_LEN], AeadFailure> {
         self.keystream(nonce, text)?;
-        let full = self.mac(nonce, aad, text);
-        tag.copy_from_slice(&full[..tag.len()]);
-        Ok(())
+        let mut tag = self.mac(nonce, aad, text);
+        tag[self.tag_len()..].fill(0);
+        Ok(tag)
     }
 
     pub(crate) fn open(
@@ -159,9 +155,10 @@ mod tests {
             };
             let key = CtrHmacKey::new(aes, tag_len, &bytes("key")).unwrap();
             let nonce: [u8; NONCE_LEN] = bytes("nonce").try_into().unwrap();
-            let (mut text, mut tag) = (bytes("plaintext"), vec![0; tag_len]);
-            key.seal(&nonce, &bytes("aad"), &mut text, &mut tag).unwrap();
-            let mut sealed = [text, tag].concat();
+            let mut text = bytes("plaintext");
+            let tag = key.seal(&nonce, &bytes("aad"), &mut text).unwrap();
+            assert_eq!(tag[tag_len..], [0; MAX_TAG_LEN][tag_len..]);
+            let mut sealed = [&text[..], &tag[..tag_len]].concat();
             assert_eq!(sealed, bytes("sealed"), "{suite:?}");
 
             for bit in 0..sealed.len() * 8 {

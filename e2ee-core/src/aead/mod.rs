@@ -70,23 +70,17 @@ impl FrameCipher {
         })
     }
 
-    /// Encrypts `text` in place and writes the tag into `tag`, whose length must be the suite's.
+    /// Encrypts `text` in place. The suite's tag is as much of the answer, from the front, as the suite says.
     #[inline]
     pub(crate) fn seal(
         &self,
         nonce: &[u8; NONCE_LEN],
         aad: &[u8],
         text: &mut [u8],
-        tag: &mut [u8],
-    ) -> Result<(), AeadFailure> {
+    ) -> Result<[u8; MAX_TAG_LEN], AeadFailure> {
         match self {
-            FrameCipher::Gcm(key) => {
-                let computed = key.seal(nonce, aad, text)?;
-                let slot: &mut [u8; 16] = tag.try_into().map_err(|_| AeadFailure)?;
-                *slot = computed;
-                Ok(())
-            }
-            FrameCipher::CtrHmac(key) => key.seal(nonce, aad, text, tag),
+            FrameCipher::Gcm(key) => key.seal(nonce, aad, text),
+            FrameCipher::CtrHmac(key) => key.seal(nonce, aad, text),
         }
     }
 

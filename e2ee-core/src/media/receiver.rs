@@ -15,7 +15,7 @@ use super::stats::{DropReason, Stats};
 use super::stream::{MediaKind, StreamKind, metadata};
 use super::streams::StreamTable;
 use crate::sframe::mls::{EPOCH_BITS, epoch_bits, epoch_of};
-use crate::sframe::{FrameKey, Header};
+use crate::sframe::{BaseKey, FrameKey, Header};
 use crate::shell::Shell;
 use crate::time::UnixMillis;
 
@@ -264,7 +264,7 @@ impl ReceivingEpoch {
         let base_key = &self.keys.base_key;
         let known = self
             .streams
-            .stream(fields.leaf, stream, || FrameKey::new(&base_key.derive(header.key_id)))
+            .stream(fields.leaf, stream, || derive(base_key, header.key_id))
             .ok_or(DropReason::NotAMember)?;
         known.window.check(header.counter).map_err(|refusal| match refusal {
             Refusal::Replayed => DropReason::Replayed,
@@ -278,6 +278,13 @@ impl ReceivingEpoch {
         known.window.mark(header.counter);
         Ok(opened)
     }
+}
+
+/// Once a stream: kept out of the way of every other frame.
+#[cold]
+#[inline(never)]
+fn derive(base_key: &BaseKey, key_id: u64) -> FrameKey {
+    FrameKey::new(&base_key.derive(key_id))
 }
 
 /// Half of what the epoch bits can say lies ahead of the newest epoch, the other half behind it.

@@ -196,6 +196,9 @@ impl Sender {
 }
 
 impl SendingStream {
+    /// Once an epoch and stream: kept out of the way of every other frame.
+    #[cold]
+    #[inline(never)]
     fn new(keys: &EpochKeys, stream: StreamKind) -> Self {
         let fields = KidFields {
             context: stream.context(),

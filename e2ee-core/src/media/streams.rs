@@ -43,12 +43,10 @@ impl StreamTable {
         let slot = self
             .slots
             .get_mut(leaf as usize * StreamKind::ALL.len() + kind as usize)?;
-        Some(slot.get_or_insert_with(|| {
-            Box::new(ReceivingStream {
-                key: derive(),
-                window: ReplayWindow::default(),
-            })
-        }))
+        if slot.is_none() {
+            *slot = Some(first_named(derive()));
+        }
+        slot.as_deref_mut()
     }
 
     /// How many streams were heard: a tag verified under their key.
@@ -64,4 +62,12 @@ impl StreamTable {
     fn all(&self) -> impl Iterator<Item = &ReceivingStream> {
         self.slots.iter().flatten().map(|stream| &**stream)
     }
+}
+
+/// Once a stream: kept out of the way of every other frame.
+#[cold]
+#[inline(never)]
+fn first_named(key: FrameKey) -> Box<ReceivingStream> {
+    let window = ReplayWindow::default();
+    Box::new(ReceivingStream { key, window })
 }

@@ -6,17 +6,18 @@ use std::ops::Range;
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::header::{EncodedHeader, Header, MAX_HEADER_LEN};
+use super::header::{EncodedHeader, Header};
 use super::keys::DerivedKey;
 use super::suite::CipherSuite;
-use crate::aead::{AeadFailure, FrameCipher, NONCE_LEN};
+use crate::aead::{AeadFailure, FrameCipher, MAX_TAG_LEN, NONCE_LEN};
 
 /// The key and the salt of one KID, ready to use.
 pub struct FrameKey {
     suite: CipherSuite,
     key_id: u64,
     cipher: FrameCipher,
-    salt: Zeroizing<[u8; NONCE_LEN]>,
+    /// As a big-endian number.
+    salt: Zeroizing<u128>,
 }
 
 /// A frame could not be sealed: it is longer than the cipher takes (64 GiB). A local fault.
@@ -50,7 +51,7 @@ impl FrameKey {
             suite: derived.suite,
             key_id: derived.key_id,
             cipher,
-            salt: derived.salt.clone(),
+            salt: Zeroizing::new(derived.salt.iter().fold(0, |salt, byte| salt << 8 | u128::from(*byte))),
         }
     }
 
@@ -98,12 +99,17 @@ impl FrameKey {
         .encode();
         let (text_len, tag_len) = (frame.len().saturating_sub(text_at), self.suite.tag_len());
         let room = room(header.len() + text_len + tag_len);
-        let text_at = make_room(frame, text_at, room + header.len(), tag_len);
+        let text_at = make_room(frame, text_at, room + header.len());
         frame[text_at - header.len()..text_at].copy_from_slice(header.as_bytes());
-        let (text, tag) = frame[text_at..].split_at_mut(text_len);
         let aad = AssociatedData::new(&header, metadata);
-        match self.cipher.seal(&self.nonce(counter), aad.as_bytes(), text, tag) {
-            Ok(()) => Ok((text_at - header.len() - room, room)),
+        let nonce = self.nonce(counter);
+        match self.cipher.seal(&nonce, aad.as_bytes(), &mut frame[text_at..]) {
+            Ok(tag) => {
+                let end = frame.len() + tag_len;
+                frame.extend_from_slice(&tag);
+                frame.truncate(end);
+                Ok((text_at - header.len() - room, room))
+            }
             Err(AeadFailure) => {
                 // Never leave a half-sealed frame where somebody could send it.
                 frame.zeroize();
@@ -158,11 +164,11 @@ impl FrameKey {
 
     /// SFRM-6: `nonce = sframe_salt XOR CTR`, the counter at the right end.
     #[inline]
-    pub(crate) fn nonce(&self, counter: u64) -> [u8; NONCE_LEN] {
-        let mut nonce = *self.salt;
-        for (byte, counter) in nonce[NONCE_LEN - 8..].iter_mut().zip(counter.to_be_bytes()) {
-            *byte ^= counter;
-        }
+    fn nonce(&self, counter: u64) -> [u8; NONCE_LEN] {
+        // As a number, for the reason that the header is one.
+        let bytes = ((*self.salt ^ u128::from(counter)) << (8 * (16 - NONCE_LEN))).to_be_bytes();
+        let mut nonce = [0; NONCE_LEN];
+        nonce.copy_from_slice(&bytes[..NONCE_LEN]);
         nonce
     }
 }
@@ -176,53 +182,54 @@ impl fmt::Debug for FrameKey {
     }
 }
 
-/// Makes `head` bytes of space before the text at `frame[text_at..]` and `tail` behind it; answers where the text is
-/// then. What is in the space is not said.
+/// Makes `head` bytes of space before the text at `frame[text_at..]`; answers where the text is then. What is in the
+/// space is not said. There is capacity for a tag and a shell's end afterwards.
 #[inline]
-fn make_room(frame: &mut Vec<u8>, text_at: usize, head: usize, tail: usize) -> usize {
+fn make_room(frame: &mut Vec<u8>, text_at: usize, head: usize) -> usize {
     let text_end = frame.len();
     let text_at = text_at.min(text_end);
     if head <= text_at {
-        frame.resize(text_end + tail, 0);
         return text_at;
     }
-    let needed = head + (text_end - text_at) + tail;
-    if needed <= frame.capacity() {
-        frame.resize(needed, 0);
+    let needed = head + (text_end - text_at);
+    if needed + SPARE <= frame.capacity() {
+        if head <= SPARE {
+            // A fixed number of bytes is a few instructions, any other a call.
+            frame.extend_from_slice(&[0; SPARE]);
+            frame.truncate(needed);
+        } else {
+            frame.resize(needed, 0);
+        }
         frame.copy_within(text_at..text_end, head);
     } else {
         // Growing would move the text, and making room would move it again.
         let mut grown = Vec::with_capacity(needed + SPARE);
         grown.resize(head, 0);
         grown.extend_from_slice(&frame[text_at..]);
-        grown.resize(needed, 0);
         *frame = grown;
     }
     head
 }
 
-/// What a shell may put behind a frame: an escape or two and an end.
-const SPARE: usize = 16;
+/// A tag, and what a shell may put behind it: an escape or two and an end.
+const SPARE: usize = MAX_TAG_LEN + 16;
 
-/// SFRM-7: `aad = header || metadata`. On the stack for what clients use; long metadata pays for an allocation.
+/// SFRM-7: `aad = header || metadata`. On the stack for what clients use; more than that pays for an allocation.
 enum AssociatedData {
-    Short { bytes: [u8; Self::SHORT], len: usize },
+    Short { bytes: [u8; 16], len: usize },
     Long(Vec<u8>),
 }
 
 impl AssociatedData {
-    const SHORT: usize = 32;
-
     #[inline]
     fn new(header: &EncodedHeader, metadata: &[u8]) -> Self {
-        let len = header.len() + metadata.len();
-        if len > Self::SHORT {
-            return AssociatedData::Long([header.as_bytes(), metadata].concat());
+        match header.followed_by(metadata) {
+            Some(bytes) => AssociatedData::Short {
+                bytes,
+                len: header.len() + metadata.len(),
+            },
+            None => AssociatedData::Long([header.as_bytes(), metadata].concat()),
         }
-        let mut bytes = [0; Self::SHORT];
-        bytes[..MAX_HEADER_LEN].copy_from_slice(header.padded());
-        bytes[header.len()..len].copy_from_slice(metadata);
-        AssociatedData::Short { bytes, len }
     }
 
     #[inline]

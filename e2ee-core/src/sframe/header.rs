@@ -39,6 +39,9 @@ pub enum HeaderError {
 pub struct EncodedHeader {
     bytes: [u8; MAX_HEADER_LEN],
     len: u8,
+    /// The first 16 bytes once more, as a big-endian number with zeros behind the end. What is put together in registers
+    /// costs next to nothing; bytes that are written one by one and read back at once stall the processor.
+    first: u128,
 }
 
 impl EncodedHeader {
@@ -50,9 +53,17 @@ impl EncodedHeader {
         usize::from(self.len)
     }
 
-    /// With zeros behind the end: a copy of a fixed length is a few instructions, one of another is a call.
-    pub(super) fn padded(&self) -> &[u8; MAX_HEADER_LEN] {
-        &self.bytes
+    /// The header and `tail` behind it, where both together fit into 16 bytes.
+    #[inline]
+    pub(super) fn followed_by(&self, tail: &[u8]) -> Option<[u8; 16]> {
+        if self.len() + tail.len() > 16 {
+            return None;
+        }
+        let places = (self.len()..16).map(|place| 120 - 8 * place);
+        let tail = places
+            .zip(tail)
+            .fold(0, |tail, (shift, byte)| tail | u128::from(*byte) << shift);
+        Some((self.first | tail).to_be_bytes())
     }
 }
 
@@ -60,11 +71,28 @@ impl Header {
     /// The shortest form, which is the only one.
     #[inline]
     pub fn encode(&self) -> EncodedHeader {
+        let (kid_len, counter_len) = (extra_len(self.key_id), extra_len(self.counter));
+        let config = code(self.key_id, kid_len) << 4 | code(self.counter, counter_len);
+        let len = 1 + kid_len + counter_len;
+        let [kid, counter] = [(self.key_id, kid_len), (self.counter, counter_len)]
+            .map(|(value, extra)| if extra == 0 { 0 } else { u128::from(value) });
+        let numbers = kid << (8 * counter_len) | counter;
+        // Sixteen bytes of numbers leave no room for the config byte, which then goes in front of the last.
+        let first = if len == MAX_HEADER_LEN {
+            u128::from(config) << 120 | numbers >> 8
+        } else {
+            (u128::from(config) << (8 * (len - 1)) | numbers) << (128 - 8 * len)
+        };
         let mut bytes = [0; MAX_HEADER_LEN];
-        let mut len = 1;
-        bytes[0] = put(self.key_id, &mut bytes, &mut len) << 4;
-        bytes[0] |= put(self.counter, &mut bytes, &mut len);
-        EncodedHeader { bytes, len: len as u8 }
+        bytes[..16].copy_from_slice(&first.to_be_bytes());
+        if len == MAX_HEADER_LEN {
+            bytes[16] = counter as u8;
+        }
+        EncodedHeader {
+            bytes,
+            len: len as u8,
+            first,
+        }
     }
 
     /// How many bytes [`encode`](Self::encode) yields.
@@ -88,17 +116,13 @@ fn extra_len(value: u64) -> usize {
     if value < 8 { 0 } else { value.ilog2() as usize / 8 + 1 }
 }
 
-/// Appends `value`'s bytes, if any, and returns its four bits of the config byte.
-fn put(value: u64, bytes: &mut [u8; MAX_HEADER_LEN], len: &mut usize) -> u8 {
-    let extra = extra_len(value);
+/// The four bits of the config byte that say `value`, or that `extra` bytes of it follow.
+fn code(value: u64, extra: usize) -> u8 {
     if extra == 0 {
-        return value as u8;
+        value as u8
+    } else {
+        0x08 | (extra as u8 - 1)
     }
-    // All eight bytes, the needed ones first: what comes next overwrites the rest, and there is room behind the last.
-    let aligned = value << (u64::BITS as usize - 8 * extra);
-    bytes[*len..*len + 8].copy_from_slice(&aligned.to_be_bytes());
-    *len += extra;
-    0x08 | (extra as u8 - 1)
 }
 
 /// Reads the number that the four bits `code` describe.

@@ -1,20 +1,27 @@
 //! Emulation prevention of H.264 (section 7.4.1) and H.265 (section 7.4.2): inside a NAL unit `00 00` is never
 //! followed by a byte up to 3, for a `03` is put between.
 //!
-//! Both directions are linear in the frame's length; of random data they look closer at one byte in 256. The tests
+//! Both directions are linear in the frame's length; of random data they look closer at one place in 65,536. The tests
 //! count the bytes that are looked at and moved.
+
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use super::ShellError;
 
 const ESCAPE: u8 = 3;
 
-/// SHEL-6: more escapes than this are in no ciphertext of `len` bytes.
+/// Where to look closer. Single zeros would be a reason every 256 bytes.
+static TWO_ZEROS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(&[0, 0]));
+
+/// SHEL-6: no ciphertext of `len` bytes has more pairs of zeros than this, and so no more escapes.
 ///
-/// Each place of a ciphertext needs one with a probability of 2^-22 (two zeros, then a byte up to 3). The SFrame header
-/// in front of it may need up to 8, as numbers may be full of zeros. By Chernoff's bound, the remaining 16 and one for
-/// each 64 KiB are exceeded in fewer than one frame in 2^128, whatever its length.
-pub(super) fn most_in_ciphertext(len: usize) -> usize {
-    24 + len / (64 << 10)
+/// Each place of a ciphertext begins one with a probability of 2^-16, and the SFrame header in front may add 8, as
+/// numbers may be full of zeros. By Chernoff's bound the rest, 40 and one for each 16 KiB, is exceeded in fewer than one
+/// frame in 2^120, whatever its length.
+pub(super) fn most_pairs_in_ciphertext(len: usize) -> usize {
+    48 + len / (16 << 10)
 }
 
 /// Escapes `frame[from..]` in place. The byte before `from` must not be zero.
@@ -23,7 +30,7 @@ pub(super) fn insert(frame: &mut Vec<u8>, from: usize) {
 }
 
 /// Takes the escapes out of `frame[from..]` in place. SHEL-2: refuses what [`insert`] would not have written, and more
-/// escapes than `most`.
+/// pairs of zeros than `most`.
 pub(super) fn remove(frame: &mut Vec<u8>, from: usize, most: usize) -> Result<(), ShellError> {
     remove_counting(frame, from, most, &mut |_| {})
 }
@@ -33,8 +40,9 @@ pub(super) fn remove(frame: &mut Vec<u8>, from: usize, most: usize) -> Result<()
 fn insert_counting(frame: &mut Vec<u8>, from: usize, work: &mut impl FnMut(usize)) {
     // Where an escape goes in front of. Of random bytes one in four million needs one, so this rarely allocates.
     let mut places = Vec::new();
+    let mut pairs = usize::MAX;
     let mut at = from;
-    while let Some(hit) = next_sequence(frame, at, work) {
+    while let Ok(Some(hit)) = next_sequence(frame, at, &mut pairs, work) {
         places.push(hit + 2);
         at = hit + 2;
     }
@@ -59,13 +67,12 @@ fn remove_counting(
     let mut read = from;
     let mut write = from;
     let mut at = from;
-    let mut left = most;
-    while let Some(hit) = next_sequence(frame, at, work) {
+    let mut pairs = most;
+    while let Some(hit) = next_sequence(frame, at, &mut pairs, work)? {
         let escape = hit + 2;
         if frame[escape] != ESCAPE || frame.get(escape + 1).is_none_or(|&byte| byte > ESCAPE) {
             return Err(ShellError::NotCanonical);
         }
-        left = left.checked_sub(1).ok_or(ShellError::TooManyEscapes)?;
         work(escape - read);
         frame.copy_within(read..escape, write);
         write += escape - read;
@@ -81,20 +88,25 @@ fn remove_counting(
     Ok(())
 }
 
-/// The next place at or after `at` where `00 00` and a byte up to 3 stand.
+/// The next place at or after `at` where `00 00` and a byte up to 3 stand. Each `00 00` on the way is one of `pairs`.
 #[inline]
-fn next_sequence(frame: &[u8], mut at: usize, work: &mut impl FnMut(usize)) -> Option<usize> {
+fn next_sequence(
+    frame: &[u8],
+    mut at: usize,
+    pairs: &mut usize,
+    work: &mut impl FnMut(usize),
+) -> Result<Option<usize>, ShellError> {
     loop {
-        let rest = frame.get(at..)?;
-        let zero = memchr::memchr(0, rest);
-        work(zero.unwrap_or(rest.len()) + 3);
-        let first = at + zero?;
-        let &[second, third] = frame.get(first + 1..first + 3)?.as_array()?;
-        at = match (second, third) {
-            (0, 0..=ESCAPE) => return Some(first),
-            (0, _) => first + 3,
-            _ => first + 2,
-        };
+        let rest = frame.get(at..).unwrap_or_default();
+        let pair = TWO_ZEROS.find(rest);
+        work(pair.unwrap_or(rest.len()) + 3);
+        let Some(pair) = pair else { return Ok(None) };
+        *pairs = pairs.checked_sub(1).ok_or(ShellError::TooManyZeros)?;
+        match frame.get(at + pair + 2) {
+            None => return Ok(None),
+            Some(0..=ESCAPE) => return Ok(Some(at + pair)),
+            Some(_) => at += pair + 3,
+        }
     }
 }
 
@@ -168,14 +180,14 @@ mod tests {
     }
 
     #[test]
-    fn shel_6_more_escapes_than_asked_for_are_refused_and_exactly_as_many_are_not() {
+    fn shel_6_more_pairs_of_zeros_than_asked_for_are_refused_and_exactly_as_many_are_not() {
         let zeros = vec![0; 9];
         let mut frame = [&[0xff], &zeros[..]].concat();
         insert(&mut frame, 1);
         let escapes = frame.len() - 10;
         assert_eq!(escapes, 4);
         let refused = remove(&mut frame.clone(), 1, escapes - 1);
-        assert_eq!(refused, Err(ShellError::TooManyEscapes));
+        assert_eq!(refused, Err(ShellError::TooManyZeros));
         assert_eq!(remove(&mut frame, 1, escapes), Ok(()));
         assert_eq!(frame[1..], zeros);
     }
@@ -214,14 +226,16 @@ mod tests {
     }
 
     #[test]
-    fn shel_6_refusing_looks_no_further_than_the_first_escape_too_many() {
-        let zeros = vec![0; 1_000_000];
-        let mut frame = [&[0xff], &zeros[..]].concat();
-        insert(&mut frame, 1);
-        let (most, mut work) = (most_in_ciphertext(frame.len()), 0);
-        let refused = remove_counting(&mut frame, 1, most, &mut |bytes| work += bytes);
-        assert_eq!(refused, Err(ShellError::TooManyEscapes));
-        assert!(work < 1_000, "{work} bytes");
+    fn shel_6_refusing_looks_no_further_than_the_first_pair_too_many() {
+        for pattern in [&[0][..], &[0, 0, 4], &[0, 0, 3]] {
+            let content: Vec<u8> = pattern.iter().copied().cycle().take(1_000_000).collect();
+            let mut frame = [&[0xff], &content[..]].concat();
+            insert(&mut frame, 1);
+            let (most, mut work) = (most_pairs_in_ciphertext(frame.len()), 0);
+            let refused = remove_counting(&mut frame, 1, most, &mut |bytes| work += bytes);
+            assert_eq!(refused, Err(ShellError::TooManyZeros), "{pattern:?}");
+            assert!(work < 2_000, "{pattern:?}: {work} bytes");
+        }
     }
 
     #[test]

@@ -90,9 +90,9 @@ pub enum ShellError {
     /// SHEL-3: the shell says that the frame ends before it does.
     #[error("bytes follow the sealed frame")]
     TrailingBytes,
-    /// SHEL-6: no ciphertext needs so many escapes.
-    #[error("there are more escapes than in any ciphertext")]
-    TooManyEscapes,
+    /// SHEL-6: no ciphertext has so many pairs of zeros.
+    #[error("there are more zeros than in any ciphertext")]
+    TooManyZeros,
 }
 
 impl Shell {
@@ -159,22 +159,22 @@ impl Shell {
         Self::strip_within(frame, usize::MAX)
     }
 
-    /// SHEL-6: as [`strip`](Self::strip), for what must be a ciphertext: with more escapes than a ciphertext has, it is
+    /// SHEL-6: as [`strip`](Self::strip), for what must be a ciphertext: with more pairs of zeros than one has, it is
     /// refused at the first too many, so that refusing never costs more than opening (PF-27).
     #[inline]
     pub(crate) fn strip_ciphertext(frame: &mut Vec<u8>) -> Result<(Shell, Range<usize>), ShellError> {
-        let most_escapes = escape::most_in_ciphertext(frame.len());
-        Self::strip_within(frame, most_escapes)
+        let most_pairs = escape::most_pairs_in_ciphertext(frame.len());
+        Self::strip_within(frame, most_pairs)
     }
 
     #[inline]
-    fn strip_within(frame: &mut Vec<u8>, most_escapes: usize) -> Result<(Shell, Range<usize>), ShellError> {
+    fn strip_within(frame: &mut Vec<u8>, most_pairs: usize) -> Result<(Shell, Range<usize>), ShellError> {
         match frame.first() {
             None => Err(ShellError::Truncated),
             Some(0x80..) => Ok((Shell::None, 0..frame.len())),
             Some(&vp8::FIRST_OF_KEY | &vp8::FIRST_OF_DELTA) => vp8::strip(frame),
             Some(&av1::FIRST_OF_KEY | &av1::FIRST_OF_DELTA) => av1::strip(frame),
-            Some(0x00) => strip_nal(frame, most_escapes),
+            Some(0x00) => strip_nal(frame, most_pairs),
             Some(_) => Err(ShellError::Unrecognised),
         }
     }
@@ -191,7 +191,7 @@ fn wrap_nal(head: &[u8], frame: &mut Vec<u8>, start: usize) {
     frame.push(RBSP_STOP);
 }
 
-fn strip_nal(frame: &mut Vec<u8>, most_escapes: usize) -> Result<(Shell, Range<usize>), ShellError> {
+fn strip_nal(frame: &mut Vec<u8>, most_pairs: usize) -> Result<(Shell, Range<usize>), ShellError> {
     let shells = [FrameType::Key, FrameType::Delta].into_iter().flat_map(|frame_type| {
         [
             (Shell::H264(frame_type), h264::head(frame_type)),
@@ -203,7 +203,7 @@ fn strip_nal(frame: &mut Vec<u8>, most_escapes: usize) -> Result<(Shell, Range<u
             if frame.len() == head.len() || frame.pop() != Some(RBSP_STOP) {
                 return Err(ShellError::NotCanonical);
             }
-            escape::remove(frame, head.len(), most_escapes)?;
+            escape::remove(frame, head.len(), most_pairs)?;
             return Ok((shell, head.len()..frame.len()));
         }
         if head.starts_with(frame) {

@@ -315,7 +315,7 @@ fn receiver() -> Vec<Value> {
     let mut escapes = h264.clone();
     escapes.truncate(h264.len() - 1);
     escapes.extend([0; 2]);
-    escapes.extend([3, 0, 0].repeat(25));
+    escapes.extend([3, 0, 0].repeat(60));
     escapes.extend([3, 0, 0x80]);
     let case = |what: &str, track: &str, frame: &[u8], outcome: &str| json!({ "what": what, "track": track, "frame": hex(frame), "outcome": outcome });
     vec![
@@ -358,7 +358,7 @@ fn receiver() -> Vec<Value> {
             &[0x32, 1, 0x99, 0x99],
             "bad-shell",
         ),
-        case("more escapes than any ciphertext needs", "video", &escapes, "bad-shell"),
+        case("more zeros than any ciphertext has", "video", &escapes, "bad-shell"),
         case("of a leaf that is blank", "video", &of(1, 1, 5), "not-a-member"),
         case("of the receiver itself", "video", &of(1, 0, 5), "own-frame"),
         case("of a stream that is none", "video", &of(4, 2, 5), "unknown-stream"),

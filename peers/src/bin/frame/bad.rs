@@ -35,6 +35,8 @@ enum Kind {
     OtherShell,
     /// The shell is good, and there is an escape at every third byte.
     Escapes,
+    /// The shell is good, and every third byte looks as if it might need an escape.
+    Zeros,
     /// Good, and each of a stream that was never heard before.
     FirstGood,
     /// Forged, and each of a stream that was never heard before.
@@ -50,6 +52,7 @@ impl Kind {
             Kind::NeverHeard => "a forged frame of a stream never heard",
             Kind::OtherShell => "another shell",
             Kind::Escapes => "nothing but escapes",
+            Kind::Zeros => "nothing but zeros",
             Kind::FirstGood => "a good first frame of a stream",
             Kind::FirstForged => "a forged first frame of a stream",
         }
@@ -64,7 +67,7 @@ pub(crate) fn lines(rounds: Rounds) -> Vec<Value> {
             kinds.push(Kind::OtherShell);
         }
         if sample.codec == Codec::H264 {
-            kinds.push(Kind::Escapes);
+            kinds.extend([Kind::Escapes, Kind::Zeros]);
         }
         lines.extend(against_the_first(&kinds, sample, rounds, 32));
     }
@@ -150,9 +153,13 @@ impl Victim {
                 let leaf = 1 + n as u64 % u64::from(LEAVES - 1);
                 first_frame(stream, leaf, frame);
             }
-            Kind::NeverHeard | Kind::Escapes => {
-                let shell = Shell::of(codec, frame_type);
-                forge(stream, shell, self.kind == Kind::Escapes, frame);
+            Kind::NeverHeard | Kind::Escapes | Kind::Zeros => {
+                let content: &[u8] = match self.kind {
+                    Kind::Escapes => &[0, 0, 3],
+                    Kind::Zeros => &[0, 0, 4],
+                    _ => &self.plain,
+                };
+                forge(stream, Shell::of(codec, frame_type), content, frame);
             }
             Kind::Good | Kind::WrongTag | Kind::Replayed | Kind::OtherShell => {
                 let sealed = self.sender.seal(stream, codec, frame_type, frame, NOW);
@@ -200,21 +207,21 @@ fn first_frame(stream: StreamKind, leaf: u64, frame: &mut Vec<u8>) {
     assert!(sealed.is_ok());
 }
 
-/// As much as a good frame has, with a good header and shell, and no tag.
-fn forge(stream: StreamKind, shell: Shell, zeros: bool, frame: &mut Vec<u8>) {
-    if zeros {
-        // Escaped, it is as long as a good frame.
-        let len = frame.len();
-        frame.clear();
-        frame.resize(len * 2 / 3, 0);
-    }
+/// A good header and a good shell around `content`, repeated to the length of a good frame, and no tag.
+fn forge(stream: StreamKind, shell: Shell, content: &[u8], frame: &mut Vec<u8>) {
     let header = Header {
         key_id: key_id(stream, 2),
         counter: 600,
     }
     .encode();
-    let header = header.as_bytes();
-    let inner = [header, &frame[..], &[0xaa; 16]].concat();
+    let content = content.iter().copied().cycle().take(frame.len());
+    let inner: Vec<u8> = header
+        .as_bytes()
+        .iter()
+        .copied()
+        .chain(content)
+        .chain([0xaa; 16])
+        .collect();
     let room = shell.head_len(inner.len());
     frame.clear();
     frame.resize(room, 0);

@@ -75,7 +75,7 @@ impl Contender for Raw {
 }
 
 fn nonce(counter: u64) -> Nonce {
-    let mut bytes = [5; 12];
-    bytes[4..].copy_from_slice(&counter.to_be_bytes());
-    Nonce::assume_unique_for_key(bytes)
+    // Put together in registers, as ours is.
+    let bytes = (u128::from(counter) << 32).to_be_bytes();
+    Nonce::try_assume_unique_for_key(&bytes[..12]).expect("a nonce has 12 bytes")
 }
