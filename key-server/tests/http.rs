@@ -61,16 +61,16 @@ async fn tlog_1_the_log_is_served_as_c2sp_tiles() {
     );
     let note = String::from_utf8(checkpoint.body).unwrap();
     let lines: Vec<&str> = note.lines().collect();
-    assert_eq!((lines[0], lines[1], lines[3]), (server.server().log_origin(), "3", ""));
-    let tile = server.http("GET", "/log/tile/0/000.p/3", &[], "").await;
-    assert_eq!((tile.status, tile.body.len()), (200, 96));
+    assert_eq!((lines[0], lines[1], lines[3]), (server.server().log_origin(), "4", ""));
+    let tile = server.http("GET", "/log/tile/0/000.p/4", &[], "").await;
+    assert_eq!((tile.status, tile.body.len()), (200, 128));
     assert_eq!(
-        server.http("GET", "/log/tile/entries/000.p/3", &[], "").await.status,
+        server.http("GET", "/log/tile/entries/000.p/4", &[], "").await.status,
         200
     );
     for bad in [
         "/log/tile/0/000",
-        "/log/tile/0/000.p/4",
+        "/log/tile/0/000.p/5",
         "/log/tile/0/0",
         "/log/tile/entries/../../conclave.sqlite",
         "/log/tile/9/x001/000",
