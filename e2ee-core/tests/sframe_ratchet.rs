@@ -88,7 +88,7 @@ fn pf_26_a_forged_step_moves_nothing_and_keeps_nothing_true_out() {
     let frame = |step| sealed(&at_step(sender(1, 5), step), 0, b"frame");
     for n in 0..10_000 {
         let header = Header {
-            key_id: 1 << 5 | n % 32,
+            key_id: (1 << 5) | (n % 32),
             counter: n,
         };
         let forged = [header.encode().as_bytes(), &noise(n, 40)].concat();

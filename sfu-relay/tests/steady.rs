@@ -50,7 +50,7 @@ fn sealed(world: &mut World, alice: usize, numbers: std::ops::Range<u16>, size: 
 fn a_running_stream_is_forwarded_without_allocating() {
     let (mut world, alice, _) = meeting();
     let from = world.clients[alice].address;
-    let mut forward = |world: &mut World, datagrams: &mut [Vec<u8>]| {
+    let forward = |world: &mut World, datagrams: &mut [Vec<u8>]| {
         // In batches, as they come from a socket.
         for batch in datagrams.chunks_mut(16) {
             for datagram in batch {

@@ -51,9 +51,12 @@ fn main() -> Result<()> {
 
 fn serve(listen: SocketAddr, address: SocketAddr, joined: &Sender<Joined>) -> Result<()> {
     let listener = TcpListener::bind(listen)?;
-    for (id, stream) in listener.incoming().enumerate() {
-        if let Err(error) = answer(id, stream?, address, joined) {
-            eprintln!("signalling: {error:#}");
+    // A peer's id is its place in the loop's list: what never became a peer has none.
+    let mut next = 0;
+    for stream in listener.incoming() {
+        match answer(next, stream?, address, joined) {
+            Ok(()) => next += 1,
+            Err(error) => eprintln!("signalling: {error:#}"),
         }
     }
     Ok(())
@@ -95,11 +98,12 @@ fn answer(id: usize, mut stream: TcpStream, address: SocketAddr, joined: &Sender
     let answer = rtc.sdp_api().accept_offer(offer)?.to_sdp_string();
     joined.send(Joined { rtc, sources }).ok().context("the loop is gone")?;
     let body = json!({ "sdp": answer, "id": id.to_string() }).to_string();
-    write!(
+    // Who did not wait for the answer is a peer that never connects.
+    let _ = write!(
         stream,
         "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
-    )?;
+    );
     Ok(())
 }
 
