@@ -90,9 +90,8 @@ pub(super) fn seal(key: &[u8], nonce: &[u8; NONCE_LEN], aad: &[u8], plain: &[u8]
     let cipher = FrameCipher::new(Algorithm::Gcm(AesSize::Aes128), key).ok()?;
     let mut out = Vec::with_capacity(plain.len() + MAX_TAG_LEN);
     out.extend_from_slice(plain);
-    out.resize(plain.len() + MAX_TAG_LEN, 0);
-    let (text, tag) = out.split_at_mut(plain.len());
-    cipher.seal(nonce, aad, text, tag).ok()?;
+    let tag = cipher.seal(nonce, aad, &mut out).ok()?;
+    out.extend_from_slice(&tag);
     Some(out)
 }
 
@@ -101,6 +100,6 @@ pub(super) fn open(key: &[u8], nonce: &[u8; NONCE_LEN], aad: &[u8], sealed: &[u8
     let cipher = FrameCipher::new(Algorithm::Gcm(AesSize::Aes128), key).ok()?;
     let (text, tag) = sealed.split_at_checked(sealed.len().checked_sub(MAX_TAG_LEN)?)?;
     let mut text = Zeroizing::new(text.to_vec());
-    cipher.open(nonce, aad, &mut text, tag).ok()?;
+    cipher.open(nonce, aad, &mut text, 0, tag).ok()?;
     Some(std::mem::take(&mut *text))
 }
