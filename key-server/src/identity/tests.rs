@@ -65,7 +65,7 @@ impl Bench {
             expires_at: (NOW + expires_in).0,
         };
         let mut db = self.store.write().await.unwrap();
-        crate::store::sessions::insert_room(&mut db, "room", NOW.0)
+        crate::store::sessions::insert_room(&mut db, "room", Profile::Standard, NOW.0)
             .await
             .unwrap();
         crate::store::sessions::insert(&mut db, &session).await.unwrap();
@@ -142,14 +142,14 @@ async fn iden_13_a_certificate_does_not_outlive_its_session() {
 async fn iden_10_root_and_service_certificates_survive_a_restart_and_another_token_is_refused() {
     let bench = Bench::new().await;
     let (first, log) = bench.open(NOW).await;
-    assert_eq!(log.publish().await.unwrap(), 3, "root, service, log");
+    assert_eq!(log.publish().await.unwrap(), 4, "root, a service for each profile, log");
     let (again, log) = bench.open(NOW + Duration::from_secs(3600)).await;
     assert_eq!(again.root().hash, first.root().hash);
-    assert_eq!(
-        (&again.service_chain, &again.log_chain),
-        (&first.service_chain, &first.log_chain)
-    );
-    assert_eq!(log.publish().await.unwrap(), 3);
+    for profile in Profile::ALL {
+        assert_eq!(again.service(profile).chain, first.service(profile).chain);
+    }
+    assert_eq!(again.log_chain, first.log_chain);
+    assert_eq!(log.publish().await.unwrap(), 4);
 
     let other: Arc<dyn Keystore> = Arc::new(SoftwareKeystore::open(&bench.folder.path().join("other")).unwrap());
     let refused = Root::ensure(&bench.store, &other, "Example Clinic", NOW).await;
@@ -160,13 +160,16 @@ async fn iden_10_root_and_service_certificates_survive_a_restart_and_another_tok
 async fn service_certificates_are_for_their_keys_and_roles_and_renewed_in_time() {
     let bench = Bench::new().await;
     let (identity, log) = bench.open(NOW).await;
-    let service = identity
-        .trust()
-        .check(&identity.service_chain, Use::DeliveryService, NOW)
-        .unwrap();
-    service
-        .check_key(bench.keystore.public_key(&SERVICE_KEY).unwrap().as_bytes())
-        .unwrap();
+    for profile in Profile::ALL {
+        let service = identity.service(profile);
+        let checked = identity
+            .trust()
+            .check(&service.chain, Use::DeliveryService, NOW)
+            .unwrap();
+        let in_the_token = bench.keystore.public_key(&service.label).unwrap();
+        checked.check_key(in_the_token.as_bytes()).unwrap();
+        assert!(profile.signs_with(checked.key()));
+    }
     let of_log = identity
         .trust()
         .check(&identity.log_chain, Use::TransparencyLog, NOW)
@@ -175,11 +178,14 @@ async fn service_certificates_are_for_their_keys_and_roles_and_renewed_in_time()
 
     let much_later = NOW + YEAR * 3 / 4;
     let (renewed, _) = bench.open(much_later).await;
-    assert_ne!(renewed.service_chain, identity.service_chain);
-    renewed
-        .trust()
-        .check(&renewed.service_chain, Use::DeliveryService, much_later + YEAR / 2)
-        .unwrap();
+    for profile in Profile::ALL {
+        let service = renewed.service(profile);
+        assert_ne!(service.chain, identity.service(profile).chain);
+        renewed
+            .trust()
+            .check(&service.chain, Use::DeliveryService, much_later + YEAR / 2)
+            .unwrap();
+    }
 }
 
 #[tokio::test]
@@ -244,7 +250,11 @@ async fn serial_numbers_are_long_random_and_positive() {
     let bench = Bench::new().await;
     let (identity, _) = bench.open(NOW).await;
     let mut serials = std::collections::BTreeSet::new();
-    for chain in [&identity.service_chain, &identity.log_chain] {
+    for chain in [
+        &identity.service(Profile::Standard).chain,
+        &identity.service(Profile::Fips).chain,
+        &identity.log_chain,
+    ] {
         let certificate = x509_cert::Certificate::from_der(&chain[0]).unwrap();
         let serial = certificate.tbs_certificate.serial_number.as_bytes().to_vec();
         assert_eq!(serial.len(), 16);
