@@ -172,7 +172,9 @@ impl OpenMlsCrypto for Crypto {
                 Ok(key.sign(data).to_bytes().to_vec())
             }
             SignatureScheme::ECDSA_SECP256R1_SHA256 => {
-                let key = p256::ecdsa::SigningKey::from_slice(key).map_err(|_| CryptoError::SigningError)?;
+                // Exactly 32 bytes: `from_slice` would fill up a shorter one.
+                let key = <&[u8; 32]>::try_from(key).map_err(|_| CryptoError::SigningError)?;
+                let key = p256::ecdsa::SigningKey::from_bytes(key.into()).map_err(|_| CryptoError::SigningError)?;
                 let signature: p256::ecdsa::Signature = key.try_sign(data).map_err(|_| CryptoError::SigningError)?;
                 Ok(signature.to_der().as_bytes().to_vec())
             }
