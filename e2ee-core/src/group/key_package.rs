@@ -3,11 +3,11 @@
 use openmls::prelude::{
     Ciphersuite, Credential, CredentialType, KeyPackage, MlsMessageBodyIn, MlsMessageIn, ProtocolVersion,
 };
-use openmls_rust_crypto::RustCrypto;
 use tls_codec::{DeserializeBytes, Serialize};
 
 use super::Refusal;
 use super::policy::Profile;
+use super::provider::Crypto;
 use crate::identity::{CheckedCertificate, TrustRoot, Use, decode_chain};
 use crate::time::UnixMillis;
 
@@ -36,7 +36,7 @@ impl CheckedKeyPackage {
             return Err(Refusal::NotThatMessage("key package"));
         };
         let key_package = key_package
-            .validate(&RustCrypto::default(), ProtocolVersion::Mls10)
+            .validate(&Crypto::verifying(), ProtocolVersion::Mls10)
             .map_err(|e| Refusal::mls("key package")(&e))?;
         Self::check(&key_package, profile.ciphersuite(), root, now)
     }
@@ -55,7 +55,7 @@ impl CheckedKeyPackage {
         let leaf = key_package.leaf_node();
         let certificate = check_credential(leaf.credential(), leaf.signature_key().as_slice(), root, now)?;
         let reference = key_package
-            .hash_ref(&RustCrypto::default())
+            .hash_ref(&Crypto::verifying())
             .map_err(|e| Refusal::mls("key package")(&e))?;
         Ok(Self {
             key_package: key_package.clone(),

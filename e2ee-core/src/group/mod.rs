@@ -11,7 +11,7 @@ pub mod check;
 pub mod engine;
 mod key_package;
 pub mod policy;
-mod provider;
+pub mod provider;
 pub mod public;
 mod refusal;
 mod signature;

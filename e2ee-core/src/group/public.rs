@@ -12,13 +12,14 @@ use openmls::prelude::{
     GroupId, MlsMessageBodyIn, MlsMessageIn, ProcessedMessage, ProcessedMessageContent, ProposalStore, ProtocolMessage,
     PublicGroup, StagedCommit,
 };
-use openmls_rust_crypto::{MemoryStorage, RustCrypto};
+use openmls_memory_storage::MemoryStorage;
 use sha2::{Digest, Sha256};
 use tls_codec::{DeserializeBytes, Serialize, VLBytes};
 
 use super::Refusal;
 use super::check::{self, Change, Pending, PendingProposal};
 use super::policy::{CheckedContext, RoomPolicy};
+use super::provider::Crypto;
 use crate::identity::{Roster, TrustRoot};
 use crate::log::entry::EpochRecord;
 use crate::time::UnixMillis;
@@ -27,7 +28,7 @@ use crate::time::UnixMillis;
 pub struct PublicRoom {
     group: PublicGroup,
     storage: MemoryStorage,
-    crypto: RustCrypto,
+    crypto: Crypto,
     root: TrustRoot,
     context: CheckedContext,
     roster: Roster,
@@ -76,7 +77,7 @@ impl PublicRoom {
             .ok_or(Refusal::NotThatMessage("GroupInfo without its tree"))?
             .ratchet_tree()
             .clone();
-        let (crypto, storage) = (RustCrypto::default(), MemoryStorage::default());
+        let (crypto, storage) = (Crypto::verifying(), MemoryStorage::default());
         let (group, _) = PublicGroup::from_external(&crypto, &storage, tree, info, ProposalStore::new())
             .map_err(|e| Refusal::mls("GroupInfo")(&e))?;
         if group.group_id().as_slice() != group_id {
@@ -270,7 +271,7 @@ impl PublicRoom {
         Ok(Self {
             group,
             storage,
-            crypto: RustCrypto::default(),
+            crypto: Crypto::verifying(),
             root: root.clone(),
             context,
             roster,

@@ -84,6 +84,7 @@ pub struct GroupEpoch {
 /// What the delivery service sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "snake_case")]
+#[serde(try_from = "super::server_message::Fields")]
 pub enum ServerMessage {
     /// Answer to `hello`.
     Ready(Ready),

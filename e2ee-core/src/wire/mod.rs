@@ -4,6 +4,7 @@ pub mod bytes;
 pub mod delivery;
 pub mod http;
 pub mod receipt;
+mod server_message;
 pub mod transcript;
 
 pub use bytes::Bytes;
