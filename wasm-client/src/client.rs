@@ -325,7 +325,7 @@ mod tests {
 
     #[test]
     fn without_a_group_nothing_is_sealed_and_what_comes_in_is_never_handed_out() {
-        let mut client = Client::new("room".into(), "session".into(), &"A".repeat(43), &[7; 32])
+        let mut client = Client::new("room".into(), "session".into(), &"A".repeat(43), "standard", &[7; 32])
             .ok()
             .unwrap();
         assert!(client.seal(0, 0, false, vec![1, 2, 3], 1.0).is_none());
