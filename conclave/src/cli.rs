@@ -81,6 +81,12 @@ pub(crate) struct SfuArgs {
     /// The key server's token key: 64 hex digits, printed by `conclave key-server` at start
     #[arg(long, env = "CONCLAVE_TOKEN_KEY", value_name = "HEX")]
     pub token_key: String,
+    /// Address for `/metrics` (Prometheus) and `/health`; not served without it. Let operators reach it, and nobody else
+    #[arg(long, env = "CONCLAVE_SFU_OPERATIONS", value_name = "ADDR:PORT")]
+    pub operations: Option<SocketAddr>,
+    /// Seconds that people may stay when the relay is asked to stop; nobody new is let in meanwhile
+    #[arg(long, env = "CONCLAVE_SFU_DRAIN", default_value_t = 0, value_name = "SECONDS")]
+    pub drain: u64,
     #[command(flatten)]
     pub logging: LoggingArgs,
 }

@@ -1,8 +1,11 @@
 //! The relay, alone or beside the key server.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
+use axum::serve::ListenerExt as _;
 use sfu_relay::{Config, Relay};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::cli::{MediaArgs, SfuArgs};
 use crate::stop;
@@ -27,12 +30,43 @@ pub(crate) fn run(args: SfuArgs) -> Result<()> {
             sfu_relay::PATH,
             relay.port()
         );
-        let served = axum::serve(listener, sfu_relay::router(relay.clone()))
-            .with_graceful_shutdown(stop::requested())
+        if let Some(address) = args.operations {
+            let listener = TcpListener::bind(address)
+                .await
+                .with_context(|| format!("figures and health cannot be served on {address}"))?;
+            eprintln!("Relay: /metrics and /health at http://{address}");
+            let operations = sfu_relay::operations(relay.clone());
+            tokio::spawn(async move { axum::serve(listener, operations).await });
+        }
+        let served = axum::serve(listener.tap_io(send_at_once), sfu_relay::router(relay.clone()))
+            .with_graceful_shutdown(drained(relay.clone(), Duration::from_secs(args.drain)))
             .await;
         relay.shutdown().await;
         served.context("the relay's signalling stopped")
     })
+}
+
+/// Completes when somebody asked for the end and everybody has left, or the time for that is over, or they ask again.
+async fn drained(relay: Relay, at_most: Duration) {
+    stop::requested().await;
+    if !at_most.is_zero() {
+        eprintln!(
+            "Nobody new is let in. Waiting up to {} s for those who are here; asking again ends it now.",
+            at_most.as_secs()
+        );
+    }
+    tokio::select! {
+        () = relay.drain(at_most) => {}
+        () = stop::requested() => {}
+    }
+}
+
+/// Signalling is a few small messages that answer each other: held back to be sent together, each would wait for the other end's
+/// delayed acknowledgement.
+pub(crate) fn send_at_once(stream: &mut TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection keeps its delay");
+    }
 }
 
 fn token_key(text: &str) -> Result<[u8; 32]> {

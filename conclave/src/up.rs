@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use axum::Router;
+use axum::serve::ListenerExt as _;
 use key_server::{Config, KeyServer, Removal};
 use sfu_relay::Relay;
 use tokio::net::TcpListener;
@@ -97,10 +98,13 @@ async fn serve_until_stopped(
     relay: Option<&Relay>,
 ) -> Result<()> {
     let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async {
-            let _ = stopped.await;
-        });
+    let server = axum::serve(
+        listener.tap_io(relay::send_at_once),
+        router.into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(async {
+        let _ = stopped.await;
+    });
     let mut server = tokio::spawn(async move { server.await });
     tokio::select! {
         ended = &mut server => return ended?.context("the HTTP server stopped"),
