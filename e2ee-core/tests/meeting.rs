@@ -62,6 +62,23 @@ fn chat_reaches_everybody_with_the_name_from_the_certificate() {
 }
 
 #[test]
+fn what_is_written_while_the_connection_is_gone_or_coming_back_is_sent_once_it_is_there() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 2);
+        world.disconnect(0);
+        world.input(0, Input::Chat("while it was gone".into()));
+        world.reconnect(0);
+        // The server has not answered the hello yet.
+        world.input(0, Input::Chat("while it came back".into()));
+        world.run(SECOND);
+        assert_eq!(
+            world.clients[&1].chats(),
+            ["while it was gone", "while it came back"].map(|text| ("Person 0".to_owned(), text.to_owned()))
+        );
+    });
+}
+
+#[test]
 fn whoever_leaves_is_out_and_the_rest_have_new_keys() {
     both(|profile| {
         let mut world = World::meeting(profile, 3);

@@ -241,6 +241,9 @@ impl State {
             Self::Member(member) => member.chat(text, cx),
             Self::AwaitingConnection(AwaitingConnection {
                 member: Some(member), ..
+            })
+            | Self::AwaitingReady(AwaitingReady {
+                member: Some(member), ..
             }) => member.queue_chat(text),
             _ => cx.warn("You are not in the call; the message was not sent."),
         }

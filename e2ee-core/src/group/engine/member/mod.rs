@@ -175,6 +175,10 @@ impl Member {
                     self.live = Some(live.into_iter().collect());
                     cx.emit(Output::Roster(self.view(cx)));
                 }
+                // It comes last after a reconnection: what was written meanwhile belongs to the epoch that is reached now.
+                if at == self.at() {
+                    self.flush_chat(cx);
+                }
                 State::Member(self)
             }
             ServerMessage::Application { at, message } => self.on_application(&at, &message, cx),
