@@ -1,0 +1,96 @@
+//! Whole meetings from a seed, with a hostile network and a hostile or dying server, in virtual time. What must hold at
+//! each step is written down in `simulator/src/{ledger,air,watch}.rs`, what must hold in the end in `play.rs`.
+//!
+//! A failing seed is printed with the command that replays it. `CONCLAVE_LONG=1` plays 10,000 seeds and more;
+//! `SIM_SEED=<n>` plays one, `SIM_SEEDS=<from>-<to>` a range.
+// The seeds to replay come from the environment and are printed.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use e2ee_core::group::Profile;
+use simulator::churn::churn;
+use simulator::play;
+use simulator::service::{Death, Dies};
+
+const PLAIN: u64 = 320;
+const LONG: u64 = 10_240;
+
+fn is_long() -> bool {
+    std::env::var_os("CONCLAVE_LONG").is_some()
+}
+
+fn seeds() -> std::ops::Range<u64> {
+    if let Ok(seed) = std::env::var("SIM_SEED") {
+        let seed = seed.parse().unwrap();
+        return seed..seed + 1;
+    }
+    if let Ok(range) = std::env::var("SIM_SEEDS") {
+        let (from, to) = range.split_once('-').unwrap();
+        return from.parse().unwrap()..to.parse().unwrap();
+    }
+    0..if is_long() { LONG } else { PLAIN }
+}
+
+#[test]
+fn whatever_network_and_server_do_who_holds_keys_is_who_is_shown_and_whoever_is_behind_knows() {
+    let mut failed = Vec::new();
+    for seed in seeds() {
+        if catch_unwind(AssertUnwindSafe(|| play::meeting(seed))).is_err() {
+            println!(
+                "seed {seed} ({:?}) fails; replay: SIM_SEED={seed} cargo test -p e2ee-core --test simulation whatever",
+                play::Kind::of(seed)
+            );
+            failed.push(seed);
+        }
+    }
+    assert!(failed.is_empty(), "seeds that fail: {failed:?}");
+}
+
+#[test]
+fn pf_38_a_server_that_tells_two_stories_is_noticed_by_all_who_are_told_either() {
+    for seed in [7, 15] {
+        assert_eq!(play::Kind::of(seed), play::Kind::Forking);
+        play::meeting(seed);
+    }
+}
+
+/// Not by chance, but one after the other.
+#[test]
+fn a_server_that_dies_at_any_step_of_storing_loses_nobody() {
+    let steps = play::stores_of_a_small_meeting(None);
+    assert!(steps > 10, "{steps} steps");
+    for store in 1..=steps {
+        for dies in [Dies::Before, Dies::After, Dies::Having(1), Dies::Having(2)] {
+            play::stores_of_a_small_meeting(Some(Death { store, dies }));
+        }
+    }
+}
+
+#[test]
+fn pf_25_a_thousand_arrivals_and_departures_lose_no_frame_for_want_of_a_key() {
+    for seed in 0..if is_long() { 10 } else { 1 } {
+        let run = churn(seed, 1000, Profile::Standard);
+        let tally = &run.tally;
+        println!(
+            "seed {seed}: {} epochs, {} frames sealed, {} opened, {} waited for their epoch, {} lost to keys, \
+             openable for {:?} after a removal, {} refusals",
+            run.epochs,
+            tally.sealed,
+            tally.opened,
+            tally.waited,
+            tally.lost_to_keys.len(),
+            tally.openable_after_removal,
+            run.refusals
+        );
+        assert!(run.epochs > 300, "the run was one of churn");
+        assert!(
+            tally.lost_to_keys.is_empty(),
+            "{:#?}",
+            &tally.lost_to_keys[..tally.lost_to_keys.len().min(20)]
+        );
+        assert!(tally.openable_after_removal < Duration::from_secs(1));
+        assert_eq!(run.refusals, 0);
+    }
+}
