@@ -29,7 +29,7 @@ pub fn server_message(data: &[u8]) {
     for _ in 0..=input.below(6) {
         let message = heard.lock().unwrap().get(input.below(64)).cloned();
         match message {
-            Some(message) if input.byte() % 4 != 0 => {
+            Some(message) if !input.byte().is_multiple_of(4) => {
                 let altered = alter(message, &mut input);
                 world.input(VICTIM, altered);
             }
