@@ -55,22 +55,18 @@ fn pf_34_those_who_come_make_one_key_frame_of_each_sender_and_those_who_go_none(
         }
         world.run(SECOND * 3);
         world.assert_agreed(6);
-        for id in 0..3 {
+        for (id, before) in before.iter().enumerate() {
             assert_eq!(
                 key_frames(&world, id),
-                before[id] + 1,
+                before + 1,
                 "sender {id}: one for three newcomers"
             );
         }
         world.input(5, Input::Leave);
         world.run(SECOND * 3);
         world.assert_agreed(5);
-        for id in 0..3 {
-            assert_eq!(
-                key_frames(&world, id),
-                before[id] + 1,
-                "sender {id}: none for a departure"
-            );
+        for (id, before) in before.iter().enumerate() {
+            assert_eq!(key_frames(&world, id), before + 1, "sender {id}: none for a departure");
         }
     });
 }
