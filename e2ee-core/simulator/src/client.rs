@@ -84,7 +84,7 @@ impl Client {
 
     pub fn ended(&self) -> Option<String> {
         self.outputs.iter().find_map(|(_, output)| match output {
-            Output::Ended { reason } => Some(reason.clone()),
+            Output::Ended { reason, .. } => Some(reason.clone()),
             _ => None,
         })
     }
