@@ -344,6 +344,43 @@ fn heal_12_a_proposal_that_the_only_committer_was_not_sent_is_asked_for() {
     world.assert_agreed(2);
 }
 
+/// Found by the test before this: the second request was granted after the first, and the call ended as if the device
+/// had joined from elsewhere.
+#[test]
+fn heal_9_a_request_that_is_granted_twice_moves_the_device_and_does_not_end_its_call() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 2);
+        let request = world.clients[&1].outputs.iter().find_map(|(_, output)| match output {
+            Output::Send(join @ ClientMessage::Join { .. }) => Some(join.clone()),
+            _ => None,
+        });
+        let now = world.now;
+        world.service.receive(1, request.unwrap(), now);
+        world.run(SECOND * 20);
+        world.assert_agreed(2);
+        assert_eq!(world.clients[&1].ended(), None);
+    });
+}
+
+/// Seeds 56, 156, 243 and 294 of the simulation: nobody was left who could commit the Removes.
+#[test]
+fn dlvr_9_where_everybody_is_being_removed_the_group_ends_and_the_next_begins() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 2);
+        world.service.deaf_to = vec![0];
+        world.disconnect(1);
+        world.run(SECOND * 8);
+        world.disconnect(0);
+        world.reconnect(1);
+        world.run(SECOND * 20);
+        world.reconnect(0);
+        world.join(2);
+        world.service.deaf_to.clear();
+        world.run(SECOND * 20);
+        world.assert_agreed(3);
+    });
+}
+
 #[test]
 fn forty_people_coming_and_going_end_up_in_one_epoch() {
     let mut world = World::meeting(Profile::Standard, 10);

@@ -69,10 +69,11 @@ fn pf_38_a_log_that_shows_different_members_different_trees_ends_the_call_with_t
 fn pf_32_chat_around_an_epoch_change_is_read_late_and_early() {
     both(|profile| {
         let mut world = World::meeting(profile, 3);
-        // Person 2 is told of the commit a second after everybody else.
+        // Person 2 is told of the newcomer a second after everybody else: of the proposal too, for nothing may be said
+        // while one waits.
         let (held, hold) = simulator::Shared::new();
         world.service.tamper = Some(Box::new(move |id, message| {
-            if id == 2 && matches!(message, ServerMessage::Commit { .. }) {
+            if id == 2 && matches!(message, ServerMessage::Proposals { .. } | ServerMessage::Commit { .. }) {
                 hold.lock().unwrap().push(message.clone());
                 *message = ServerMessage::Pong {};
             }
@@ -90,8 +91,8 @@ fn pf_32_chat_around_an_epoch_change_is_read_late_and_early() {
             world.clients[&id].chats().into_iter().map(|(_, text)| text).collect()
         };
         assert_eq!(said(&world, 2), ["late"], "what is early waits");
-        for commit in held.lock().unwrap().drain(..) {
-            world.deliver(2, commit);
+        for message in held.lock().unwrap().drain(..) {
+            world.deliver(2, message);
         }
         world.run(SECOND);
         assert_eq!(said(&world, 2), ["late", "early"]);

@@ -46,6 +46,8 @@ pub struct Tally {
     pub waited: u64,
     /// Frames that a member should have been able to open: who, why, and how late.
     pub lost_to_keys: Vec<String>,
+    /// Frames that came when three newer epochs had taken the place of theirs (EPOC-2).
+    pub outrun: u64,
     /// The longest time from a removal to a frame that the removed could still open.
     pub openable_after_removal: Duration,
 }
@@ -53,6 +55,8 @@ pub struct Tally {
 /// Keys of a past epoch live so long (EPOC-2), and frames wait so long for their epoch (EPOC-7).
 const OVERLAP: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(2);
+/// EPOC-2: so many epochs' keys are held, the newest included.
+const EPOCHS_HELD: u64 = 3;
 /// Whoever went still gets everything for so long.
 const CURIOUS_FOR: Duration = Duration::from_secs(15);
 
@@ -220,7 +224,14 @@ impl Air {
                         .is_none_or(|at| now < at + OVERLAP);
                     early && late
                 };
-                if frame.number != 0 && key.holders.contains(&id) && client.voice.holds(frame.key) && in_time() {
+                let outrun = client
+                    .voice
+                    .newest()
+                    .is_some_and(|newest| newest >= frame.epoch + EPOCHS_HELD);
+                let lost = frame.number != 0 && key.holders.contains(&id) && client.voice.holds(frame.key) && in_time();
+                if lost && outrun {
+                    self.tally.outrun += 1;
+                } else if lost {
                     self.tally.lost_to_keys.push(format!(
                         "client {id}: {reason}, a frame of client {} of epoch {}, {:?} after it was sealed, installed {:?} later",
                         frame.from,

@@ -39,8 +39,11 @@ const AIR: Weather = Weather {
     forged: 5,
 };
 
-/// So many times somebody comes, leaves, crashes, or is cut off for a moment.
-pub fn churn(seed: u64, events: usize, profile: Profile) -> Churned {
+/// Milliseconds from one event to the next, at least and at most.
+pub type Pace = (u32, u32);
+
+/// So many times somebody comes, leaves or crashes.
+pub fn churn(seed: u64, events: usize, pace: Pace, profile: Profile) -> Churned {
     let mut world = World::new(profile);
     let mut dice = Dice::named(seed, 3);
     world.latency = Duration::from_millis(30);
@@ -65,7 +68,7 @@ pub fn churn(seed: u64, events: usize, profile: Profile) -> Churned {
             Some(id) => world.crash(id),
             None => {}
         }
-        world.run(dice.millis(20, 500));
+        world.run(dice.millis(pace.0, pace.1));
         world.set_aside(Duration::from_secs(20));
     }
     world.run(Duration::from_secs(12));

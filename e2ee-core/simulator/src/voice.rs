@@ -73,6 +73,10 @@ impl Voice {
         self.installed.values().any(|(known, _)| *known == number)
     }
 
+    pub fn newest(&self) -> Option<u64> {
+        self.installed.keys().next_back().copied()
+    }
+
     pub fn installed_at(&self, epoch: u64) -> Option<UnixMillis> {
         self.installed.get(&epoch).map(|(_, at)| *at)
     }

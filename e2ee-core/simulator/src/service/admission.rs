@@ -41,13 +41,13 @@ impl Service {
     }
 
     pub(super) fn end_if_abandoned(&mut self, now: UnixMillis) {
-        if self.room.is_none() {
-            return;
-        }
+        let Some(room) = &self.room else { return };
+        // Whoever is being removed cannot commit, and so cannot bring that about (RFC 9420 section 12.2).
+        let stays = |leaf| !self.leaving.contains(&leaf) && !room.pending().removes(leaf);
         let alive = self
             .sessions
             .values()
-            .any(|s| s.leaf.is_some_and(|leaf| !self.leaving.contains(&leaf)) && s.heard < UnixMillis(u64::MAX / 2));
+            .any(|s| s.leaf.is_some_and(stays) && s.heard < UnixMillis(u64::MAX / 2));
         if alive {
             return;
         }

@@ -5,8 +5,9 @@ use openmls_traits::OpenMlsProvider;
 use sha2::{Digest, Sha256};
 
 use super::super::State;
+use super::super::admission::AwaitingAdmission;
 use super::super::context::Context;
-use super::super::output::EndCause;
+use super::super::output::{EndCause, Phase};
 use super::{Member, Scene};
 use crate::group::Refusal;
 use crate::group::check::{self, Change, Proposed};
@@ -224,6 +225,11 @@ impl Member {
                 self.entered_epoch(&change, cx);
                 State::Member(self)
             }
+            Ok(Taken::Moved) => {
+                cx.status(Phase::Rejoining, "Joining again …");
+                let Self { identity, provider, .. } = *self;
+                AwaitingAdmission::expect_welcome(identity, provider, cx)
+            }
             Ok(Taken::Replaced) => cx.end(EndCause::Replaced, "This device joined the call again from elsewhere."),
             Ok(Taken::Removed) if cx.was_away() => self.join_again(None, cx),
             Ok(Taken::Removed) => cx.end(EndCause::Removed, "You were removed from the call."),
@@ -278,7 +284,10 @@ impl Member {
     fn removed_by(&self, change: &Change) -> Taken {
         let own = &self.identity.certificate;
         let same = |m: &crate::identity::Member| Some(m.person()) == own.person() && Some(m.device()) == own.device();
-        if change.added.iter().any(same) {
+        let requested = |m: &crate::identity::Member| m.certificate().der() == own.der();
+        if change.added.iter().any(requested) {
+            Taken::Moved
+        } else if change.added.iter().any(same) {
             Taken::Replaced
         } else {
             Taken::Removed
@@ -323,6 +332,8 @@ pub(super) enum Fit {
 enum Taken {
     Entered(Box<Change>),
     Removed,
+    /// Removed, and let in at another leaf by an own request that crossed an earlier Welcome: the next one follows.
+    Moved,
     /// Removed in favour of another leaf of this same device.
     Replaced,
 }
