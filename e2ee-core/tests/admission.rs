@@ -1,17 +1,15 @@
 //! What a lying service cannot do: let somebody in, or leave something out, without the members noticing.
 #![allow(clippy::unwrap_used, clippy::type_complexity)]
 
-mod support;
-
 use std::time::Duration;
 
 use e2ee_core::group::Profile;
 use e2ee_core::group::engine::{EndCause, Input, Output};
 use e2ee_core::log::entry::LogEntry;
 use e2ee_core::wire::delivery::ServerMessage;
-use support::ca::{Ca, Request};
-use support::service::ServiceKey;
-use support::world::World;
+use simulator::ca::{Ca, Request};
+use simulator::service::ServiceKey;
+use simulator::world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -48,7 +46,7 @@ fn admt_5_an_own_certificate_from_another_ca_expired_or_for_another_key_or_perso
             Box<dyn FnMut(Request, &e2ee_core::identity::PublicKey, &Ca) -> Vec<u8>>,
         )> = vec![
             ("issuer", {
-                let other = Ca::new(support::start_of_time());
+                let other = Ca::new(simulator::start_of_time());
                 Box::new(move |request, key, _| other.issue(&request, key))
             }),
             (
@@ -136,7 +134,7 @@ fn admt_6_an_add_whose_certificate_is_of_another_ca_is_refused_though_the_servic
     both(|profile| {
         // The newcomer is the service's accomplice: it takes whatever certificate it is given.
         let mut world = World::meeting(profile, 2);
-        let forged = support::raw::Outsider::new(profile, &Ca::new(world.now), "Mallory", world.now);
+        let forged = simulator::raw::Outsider::new(profile, &Ca::new(world.now), "Mallory", world.now);
         let proposals = world.service.propose_unchecked(&forged.key_package());
         let index = world.service.log_certificate(&forged.der);
         let receipt = world.service.log.receipt(index);

@@ -3,15 +3,13 @@
 //! Requirements held here: HEAL-7, HEAL-8, HEAL-10.
 #![allow(clippy::unwrap_used)]
 
-mod support;
-
 use std::time::Duration;
 
 use e2ee_core::group::Profile;
 use e2ee_core::group::engine::{Config, Engine, Input, Output};
 use e2ee_core::wire::delivery::{CommitRefusal, EndReason, ErrorCode, GroupEpoch, ServerMessage};
 use e2ee_core::wire::{Bytes, Receipt};
-use support::world::World;
+use simulator::world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -6,15 +6,13 @@
 // The seed to replay comes from the environment and is printed.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)]
 
-mod support;
-
 use std::time::Duration;
 
 use e2ee_core::group::Profile;
 use e2ee_core::group::engine::{Input, Output};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
-use support::world::World;
+use simulator::world::World;
 
 fn seeds() -> std::ops::Range<u64> {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());

@@ -1,14 +1,12 @@
 //! A server that forks, withholds or shows different logs is noticed (C4).
 #![allow(clippy::unwrap_used)]
 
-mod support;
-
 use std::time::Duration;
 
 use e2ee_core::group::Profile;
 use e2ee_core::group::engine::Input;
 use e2ee_core::wire::delivery::ServerMessage;
-use support::world::World;
+use simulator::world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -71,31 +69,53 @@ fn pf_38_a_log_that_shows_different_members_different_trees_ends_the_call_with_t
 fn pf_32_chat_around_an_epoch_change_is_read_late_and_early() {
     both(|profile| {
         let mut world = World::meeting(profile, 3);
-        // Person 2 hears of commits half a second after everybody else.
-        let mut held: Vec<ServerMessage> = Vec::new();
-        world.latency = Duration::from_millis(10);
-        world.input(2, Input::Chat("before".into()));
+        // Person 2 is told of the newcomer a second after everybody else: of the proposal too, for nothing may be said
+        // while one waits.
+        let (held, hold) = simulator::Shared::new();
+        world.service.tamper = Some(Box::new(move |id, message| {
+            if id == 2 && matches!(message, ServerMessage::Proposals { .. } | ServerMessage::Commit { .. }) {
+                hold.lock().unwrap().push(message.clone());
+                *message = ServerMessage::Pong {};
+            }
+        }));
         world.join(3);
-        world.run(SECOND * 2);
-        world.input(0, Input::Chat("after".into()));
+        while world.clients[&0].engine.epoch() < Some(2) {
+            world.run(Duration::from_millis(10));
+        }
+        assert_eq!(world.clients[&2].engine.epoch(), Some(1), "person 2 is behind");
+        // Said in the new epoch and heard in the old one, and the other way round.
+        world.input(0, Input::Chat("early".into()));
+        world.input(2, Input::Chat("late".into()));
         world.run(SECOND);
-        held.clear();
-        for id in 0..3 {
-            let texts: Vec<String> = world.clients[&id].chats().into_iter().map(|(_, text)| text).collect();
-            assert_eq!(texts, ["before", "after"], "client {id}");
+        let said = |world: &World, id: usize| -> Vec<String> {
+            world.clients[&id].chats().into_iter().map(|(_, text)| text).collect()
+        };
+        assert_eq!(said(&world, 2), ["late"], "what is early waits");
+        for message in held.lock().unwrap().drain(..) {
+            world.deliver(2, message);
+        }
+        world.run(SECOND);
+        assert_eq!(said(&world, 2), ["late", "early"]);
+        for id in 0..2 {
+            assert_eq!(
+                said(&world, id),
+                ["early", "late"],
+                "client {id} reads the epoch before"
+            );
         }
         assert_eq!(
-            world.clients[&3].chats().len(),
-            1,
-            "nobody reads what was said before they came"
+            said(&world, 3),
+            ["early"],
+            "nobody reads an epoch in which they were not"
         );
+        assert!(world.clients.values().all(|client| client.refusals().is_empty()));
     });
 }
 
 #[test]
 fn pf_32_a_message_of_the_next_epoch_waits_for_its_commit() {
     let mut world = World::meeting(Profile::Standard, 3);
-    let (commits, commit_log) = support::Shared::new();
+    let (commits, commit_log) = simulator::Shared::new();
     world.service.tamper = Some(Box::new(move |id, message| {
         if id == 2 && matches!(message, ServerMessage::Commit { .. }) {
             commit_log.lock().unwrap().push(message.clone());
@@ -118,7 +138,7 @@ fn pf_32_a_message_of_the_next_epoch_waits_for_its_commit() {
 fn heal_3_what_was_said_in_the_epoch_before_is_read_for_ten_seconds_and_not_after() {
     for (wait, read) in [(5, true), (11, false)] {
         let mut world = World::meeting(Profile::Standard, 3);
-        let (kept, keeper) = support::Shared::new();
+        let (kept, keeper) = simulator::Shared::new();
         world.service.tamper = Some(Box::new(move |id, message| {
             if id == 2 && matches!(message, ServerMessage::Application { .. }) {
                 keeper.lock().unwrap().push(message.clone());

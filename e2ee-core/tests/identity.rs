@@ -1,15 +1,13 @@
 //! Certificates, good and forged, against one pinned root.
 #![allow(clippy::unwrap_used)]
 
-mod support;
-
 use std::time::Duration;
 
 use e2ee_core::identity::{CertificateError, MAX_MEMBER_LIFETIME, PublicKey, Role, TrustRoot, Use};
 use e2ee_core::time::UnixMillis;
 use rcgen::{BasicConstraints, CustomExtension, IsCa, KeyUsagePurpose};
-use support::ca::{Ca, Request};
-use support::start_of_time;
+use simulator::ca::{Ca, Request};
+use simulator::start_of_time;
 
 fn key() -> PublicKey {
     let signing = ed25519_dalek::SigningKey::from_bytes(&[5; 32]);

@@ -3,13 +3,11 @@
 //! Requirements held here: COMM-6, HEAL-1, HEAL-11.
 #![allow(clippy::unwrap_used)]
 
-mod support;
-
 use std::time::Duration;
 
 use e2ee_core::group::Profile;
 use e2ee_core::group::engine::{Input, Output};
-use support::world::World;
+use simulator::world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -43,6 +41,58 @@ fn pf_35_those_who_come_at_once_are_let_in_by_one_commit() {
         assert_eq!(world.service.room.as_ref().unwrap().epoch(), 1);
         assert_eq!(world.service.commits.len(), 1);
         assert_eq!(world.clients[&0].keys().last().unwrap().media.leaf_count, 8);
+    });
+}
+
+#[test]
+fn pf_34_those_who_come_make_one_key_frame_of_each_sender_and_those_who_go_none() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 3);
+        let key_frames = |world: &World, id: usize| world.clients[&id].switches().iter().filter(|s| s.2).count();
+        let before: Vec<usize> = (0..3).map(|id| key_frames(&world, id)).collect();
+        for id in 3..6 {
+            world.join(id);
+        }
+        world.run(SECOND * 3);
+        world.assert_agreed(6);
+        for (id, before) in before.iter().enumerate() {
+            assert_eq!(
+                key_frames(&world, id),
+                before + 1,
+                "sender {id}: one for three newcomers"
+            );
+        }
+        world.input(5, Input::Leave);
+        world.run(SECOND * 3);
+        world.assert_agreed(5);
+        for (id, before) in before.iter().enumerate() {
+            assert_eq!(key_frames(&world, id), before + 1, "sender {id}: none for a departure");
+        }
+    });
+}
+
+/// In both directions: nobody is on the screen without the key, nobody has the key who is not on the screen.
+#[test]
+fn pf_06_whoever_is_removed_leaves_the_screen_with_the_key_and_not_before() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 4);
+        let removed = ("p3".to_owned(), "d1".to_owned());
+        world.input(3, Input::Leave);
+        let mut steps = 0;
+        for _ in 0..300 {
+            world.run(Duration::from_millis(10));
+            for id in 0..3 {
+                let client = &world.clients[&id];
+                let shown = client.roster().unwrap().members.iter().any(|m| m.person == removed.0);
+                let key = world.ledger.key(world.ledger.newest_of(id).unwrap());
+                let holds = key.seats.values().any(|seat| *seat == removed);
+                assert_eq!(shown, holds, "client {id}");
+                steps += usize::from(!shown);
+            }
+        }
+        assert!(steps > 0, "it left");
+        world.assert_agreed(3);
+        world.ledger.check_holders(|id| world.device_of(id));
     });
 }
 

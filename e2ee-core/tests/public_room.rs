@@ -3,8 +3,6 @@
 //! Requirements held here: GRUP-2.
 #![allow(clippy::unwrap_used)]
 
-mod support;
-
 use std::time::Duration;
 
 use e2ee_core::group::policy::capabilities;
@@ -17,10 +15,10 @@ use openmls::prelude::{
 };
 use openmls_rust_crypto::OpenMlsRustCrypto;
 use openmls_traits::OpenMlsProvider;
-use support::ca::{Ca, Request};
-use support::raw::{Outsider, extensions, message};
-use support::service::ServiceKey;
-use support::start_of_time;
+use simulator::ca::{Ca, Request};
+use simulator::raw::{Outsider, extensions, message};
+use simulator::service::ServiceKey;
+use simulator::start_of_time;
 
 /// A room of one raw member, followed by a `PublicRoom`.
 struct Raw {

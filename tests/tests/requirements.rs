@@ -27,6 +27,7 @@ fn sources() -> io::Result<Sources> {
         "key-server",
         "hsm-adapter",
         "audits",
+        "fuzz",
         "tests",
         "xtask",
     ] {
@@ -105,6 +106,20 @@ fn every_past_failure_has_a_test_that_carries_its_number() {
     let sources = sources().expect("the sources can be read");
     let missing: Vec<_> = rows.iter().filter(|id| !cited(&sources.tests, id)).collect();
     assert!(missing.is_empty(), "rows without a test: {missing:?}");
+}
+
+#[test]
+fn every_test_that_the_table_of_past_failures_names_is_there() {
+    let security = fs::read_to_string(root().join("SECURITY.md")).expect("SECURITY.md is there");
+    let rows = security.lines().filter(|line| line.starts_with("| PF-"));
+    let named: Vec<&str> = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).collect();
+    assert!(named.len() > 50, "the table was not read: {} names", named.len());
+    let sources = sources().expect("the sources can be read");
+    let missing: Vec<_> = named
+        .iter()
+        .filter(|name| !sources.tests.contains(&format!("fn {name}(")))
+        .collect();
+    assert!(missing.is_empty(), "named, but not there: {missing:?}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use openmls::prelude::{
 use super::Refusal;
 use super::key_package::{CheckedKeyPackage, check_admitted_credential, check_credential};
 use super::policy::CheckedContext;
+use super::rules::{self, Wish};
 use crate::identity::{CheckedCertificate, Member, Role, Roster, TrustRoot};
 use crate::time::UnixMillis;
 
@@ -60,6 +61,16 @@ impl PendingProposal {
 
     pub fn what(&self) -> &Proposed {
         &self.what
+    }
+}
+
+impl Proposed {
+    pub fn wish(&self) -> Wish {
+        match self {
+            Self::Add(_) => Wish::Add,
+            Self::Remove(leaf) => Wish::Remove(*leaf),
+            Self::Update(leaf) => Wish::Update(*leaf),
+        }
     }
 }
 
@@ -252,25 +263,11 @@ fn check_host(roster: &Roster, leaf: u32) -> Result<(), Refusal> {
     }
 }
 
-/// GRUP-6: every pending proposal is committed. Only what another committed one makes pointless may be left out: an
-/// Update or a second Remove of somebody who is removed, and an Update by the committer, whose path is one.
+/// GRUP-6, see [`rules::leaves_out`].
 fn check_nothing_left_out(pending: &Pending, committed: &[&PendingProposal]) -> Result<(), Refusal> {
-    let removed = |leaf: u32| {
-        committed
-            .iter()
-            .any(|p| matches!(p.what, Proposed::Remove(removed) if removed == leaf))
-    };
-    for proposal in pending.iter() {
-        if committed.iter().any(|p| p.reference == proposal.reference) {
-            continue;
-        }
-        let pointless = match proposal.what {
-            Proposed::Add(_) => false,
-            Proposed::Remove(leaf) | Proposed::Update(leaf) => removed(leaf),
-        };
-        if !pointless {
-            return Err(Refusal::ProposalLeftOut);
-        }
+    let taken = |p: &PendingProposal| committed.iter().any(|c| c.reference == p.reference);
+    if rules::leaves_out(pending.proposals.iter().map(|p| (p.what.wish(), taken(p)))) {
+        return Err(Refusal::ProposalLeftOut);
     }
     Ok(())
 }
@@ -296,13 +293,15 @@ fn apply(
             change.removed.extend(change.roster.remove(leaf));
         }
     }
+    let mut seats = roster.leaves().collect();
+    let mut free = rules::reseat(&mut seats, committed.iter().map(|p| p.what.wish())).into_iter();
     for proposal in committed {
         if let Proposed::Add(add) = &proposal.what {
             // The proposal may have waited; its certificate must still be good.
             if now > add.certificate().not_after() {
                 return Err(crate::identity::CertificateError::Expired.into());
             }
-            let leaf = change.roster.first_free_leaf();
+            let leaf = free.next().ok_or(Refusal::TreeMismatch)?;
             let member = insert(&mut change.roster, leaf, add.certificate().clone())?;
             change.added.push(member);
             change.added_refs.push(add.reference().to_vec());

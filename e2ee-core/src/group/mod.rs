@@ -5,6 +5,7 @@
 //! engine (a client)      public (key server, auditor)
 //!        \                  /
 //!         check: proposals, commits, trees  ->  policy: what a room is
+//!          rules: the same without keys, for the model too
 //! ```
 
 pub mod check;
@@ -14,6 +15,7 @@ pub mod policy;
 pub mod provider;
 pub mod public;
 mod refusal;
+pub mod rules;
 mod signature;
 
 pub use engine::Engine;

@@ -88,6 +88,8 @@ pub enum Refusal {
     NotForThisDevice,
     #[error("the receiver's own leaf in the group is not the one it asked for")]
     NotMyLeaf,
+    #[error("the server does not deliver what it speaks of")]
+    Withheld,
     #[error("the stored state of the group is unreadable")]
     Snapshot,
 }

@@ -117,18 +117,6 @@ impl Roster {
             .map(Member::leaf)
     }
 
-    /// The leftmost leaf that is free, where MLS puts the next newcomer (RFC 9420 section 12.1.1).
-    pub(crate) fn first_free_leaf(&self) -> u32 {
-        let mut free = 0;
-        for leaf in self.members.keys() {
-            if *leaf != free {
-                break;
-            }
-            free += 1;
-        }
-        free
-    }
-
     pub(crate) fn insert(&mut self, member: Member) {
         self.members.insert(member.leaf, member);
     }

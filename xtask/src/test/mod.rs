@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every test there is, and one line at the end that says how it went.
 
+mod fuzz;
 mod node;
 mod programs;
 mod rust;
@@ -50,6 +51,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         if args.long {
             report.stage("against peers", || rust::against_peers(args.filter.as_deref()));
         }
+    }
+    if args.long && wanted(Kind::Rust) {
+        report.stage("fuzzing", || fuzz::run(args.filter.as_deref()));
     }
     if wanted(Kind::Page) {
         report.stage("page tests", || node::page(args.filter.as_deref(), args.long));

@@ -1,5 +1,7 @@
 //! Awaits the service's word that the group this client made is the room's.
 
+use std::time::Duration;
+
 use openmls::prelude::{
     GroupContext, GroupId, MlsGroup, MlsMessageBodyIn, MlsMessageIn, PURE_PLAINTEXT_WIRE_FORMAT_POLICY,
 };
@@ -12,7 +14,7 @@ use super::admission::{Applicant, AwaitingAdmission};
 use super::certificate::{Identity, is_group_traffic};
 use super::context::Context;
 use super::member::{Admission, Member, PADDING, sender_ratchet};
-use super::output::EndCause;
+use super::output::{EndCause, Output};
 use crate::group::Refusal;
 use crate::group::check::roster_of;
 use crate::group::policy::{CheckedContext, RoomPolicy, capabilities, context_extensions};
@@ -20,6 +22,7 @@ use crate::group::provider::Provider;
 use crate::group::public::record;
 use crate::identity::Roster;
 use crate::log::entry::LogEntry;
+use crate::time::UnixMillis;
 use crate::wire::delivery::{ClientMessage, GroupEpoch, ServerMessage};
 use crate::wire::{Bytes, Receipt};
 
@@ -29,7 +32,12 @@ pub(super) struct AwaitingAcceptance {
     provider: Provider,
     made: Made,
     presence: Option<(GroupEpoch, Vec<u32>)>,
+    /// When to ask anew.
+    give_up_at: UnixMillis,
 }
+
+/// HEAL-12: without the answer nobody can join, for the service may take this client for the one who lets them in.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 struct Made {
@@ -55,6 +63,7 @@ impl AwaitingAcceptance {
                     provider,
                     made,
                     presence: None,
+                    give_up_at: cx.now + PATIENCE,
                 }))
             }
             Err(refusal) => cx.end(
@@ -67,6 +76,19 @@ impl AwaitingAcceptance {
     /// The connection is lost. Whether the group was accepted will never be known: ask anew.
     pub(super) fn into_applicant(self, cx: &mut Context) -> Applicant {
         Applicant::new(self.identity, cx)
+    }
+
+    pub(super) fn wake(&self) -> UnixMillis {
+        self.give_up_at
+    }
+
+    pub(super) fn on_time(mut self: Box<Self>, cx: &mut Context) -> State {
+        if cx.now >= self.give_up_at {
+            self.give_up_at = cx.now + PATIENCE;
+            cx.warn("The server does not say whether it took the group. Asking anew …");
+            cx.emit(Output::Reconnect);
+        }
+        State::AwaitingAcceptance(self)
     }
 
     pub(super) fn on_message(mut self: Box<Self>, message: ServerMessage, cx: &mut Context) -> State {

@@ -76,7 +76,6 @@ impl AwaitingAdmission {
         Self::ask_as(applicant, cx)
     }
 
-    /// The same with what was prepared before: a Welcome for an earlier key package may still come.
     /// A Welcome for another request of somebody who is in already: requests and answers can cross. The service has
     /// moved this device to that leaf, so it follows, if it is let in there safely.
     pub(super) fn follow(identity: Identity, provider: Provider, joined: &Joined<'_>, cx: &mut Context) -> State {
@@ -90,6 +89,18 @@ impl AwaitingAdmission {
         state.on_joined(joined, cx)
     }
 
+    /// A request of this device was granted, and the Welcome follows; it is asked for again where it does not.
+    pub(super) fn expect_welcome(identity: Identity, provider: Provider, cx: &Context) -> State {
+        State::AwaitingAdmission(Self {
+            identity,
+            provider,
+            replaces: None,
+            ask_at: cx.now + ASK_AGAIN,
+            presence: None,
+        })
+    }
+
+    /// The same with what was prepared before: a Welcome for an earlier key package may still come.
     pub(super) fn ask_as(applicant: Applicant, cx: &mut Context) -> State {
         let Applicant {
             identity,

@@ -19,11 +19,15 @@ use crate::wire::{Bytes, Receipt};
 /// A certificate with less time left is renewed before it is used to join, and in a call (or with less than a quarter
 /// of its life left, where it lives shorter).
 const MIN_LEFT: Duration = Duration::from_secs(20 * 60);
+/// HEAL-12: asked again when nothing came for so long.
+const ASK_AGAIN: Duration = Duration::from_secs(15);
 
 #[derive(Debug)]
 pub(super) struct AwaitingCertificate {
     key: SignatureKey,
     replaces: Option<GroupEpoch>,
+    /// When to ask again.
+    ask_at: UnixMillis,
 }
 
 /// A signature key and the checked certificate for it.
@@ -38,15 +42,33 @@ impl AwaitingCertificate {
     pub(super) fn ask(replaces: Option<GroupEpoch>, cx: &mut Context) -> State {
         cx.status(Phase::Identifying, "Proving who you are …");
         let key = SignatureKey::generate(cx.profile(), &mut cx.rng);
-        let public_key = key.public();
-        let Ok(proof) = key.sign(&certificate_request_tbs(&cx.config.session, &public_key)) else {
+        let state = Self {
+            key,
+            replaces,
+            ask_at: cx.now,
+        };
+        state.on_time(cx)
+    }
+
+    pub(super) fn wake(&self) -> UnixMillis {
+        self.ask_at
+    }
+
+    /// Asks, and asks again where no answer came: the same key, so that an answer to either fits.
+    pub(super) fn on_time(mut self, cx: &mut Context) -> State {
+        if cx.now < self.ask_at {
+            return State::AwaitingCertificate(self);
+        }
+        self.ask_at = cx.now + ASK_AGAIN;
+        let public_key = self.key.public();
+        let Ok(proof) = self.key.sign(&certificate_request_tbs(&cx.config.session, &public_key)) else {
             return cx.end(EndCause::Refused, "This device could not sign with its own key.");
         };
         cx.send(ClientMessage::CertificateRequest {
             public_key: public_key.into(),
             proof: proof.into(),
         });
-        State::AwaitingCertificate(Self { key, replaces })
+        State::AwaitingCertificate(self)
     }
 
     pub(super) fn on_message(self, message: ServerMessage, cx: &mut Context) -> State {

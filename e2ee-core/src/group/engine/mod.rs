@@ -15,12 +15,14 @@
 mod acceptance;
 mod admission;
 mod certificate;
+pub mod committer;
 mod connection;
 mod content;
 mod context;
 mod heartbeat;
 mod member;
 mod output;
+pub mod pursuit;
 mod ready;
 mod standing;
 mod timing;
@@ -261,7 +263,9 @@ impl State {
         cx.ping_if_due(!matches!(self, Self::AwaitingConnection(_) | Self::Ended));
         match self {
             Self::Member(state) => state.on_time(cx),
+            Self::AwaitingCertificate(state) => state.on_time(cx),
             Self::AwaitingAdmission(state) => state.on_time(cx),
+            Self::AwaitingAcceptance(state) => state.on_time(cx),
             other => other,
         }
     }
@@ -269,7 +273,9 @@ impl State {
     fn wake(&self, cx: &Context) -> Option<UnixMillis> {
         let own = match self {
             Self::Member(state) => Some(state.wake(cx)),
+            Self::AwaitingCertificate(state) => Some(state.wake()),
             Self::AwaitingAdmission(state) => Some(state.wake()),
+            Self::AwaitingAcceptance(state) => Some(state.wake()),
             Self::AwaitingConnection(_) | Self::Ended => return None,
             _ => None,
         };

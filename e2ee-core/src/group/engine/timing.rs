@@ -1,11 +1,9 @@
 //! Who commits, and when. No randomness and no election: everybody computes the same order from the tree and from who
 //! is connected, and the service takes the first valid commit of an epoch.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::group::check::Pending;
-use crate::identity::Roster;
+use super::committer::Epoch;
 
 /// COMM-1: each stands by this much longer than the one before.
 const STAGGER: Duration = Duration::from_millis(250);
@@ -20,14 +18,14 @@ const MAX_PLACES: u32 = 100;
 
 /// The members who may commit, in the order in which they do: those who are connected, by leaf, without those who
 /// are about to be removed.
-pub(super) fn place(own: u32, roster: &Roster, live: Option<&BTreeSet<u32>>, pending: &Pending) -> Option<u32> {
-    if pending.removes(own) {
+pub(super) fn place(own: u32, epoch: &impl Epoch, is_live: impl Fn(u32) -> bool) -> Option<u32> {
+    if epoch.removes(own) {
         return None;
     }
-    let before = roster
+    let before = epoch
         .leaves()
         .take_while(|leaf| *leaf < own)
-        .filter(|leaf| live.is_none_or(|live| live.contains(leaf)) && !pending.removes(*leaf))
+        .filter(|leaf| is_live(*leaf) && !epoch.removes(*leaf))
         .count();
     Some(u32::try_from(before).unwrap_or(MAX_PLACES).min(MAX_PLACES))
 }

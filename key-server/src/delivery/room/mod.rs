@@ -235,10 +235,17 @@ impl Room {
         self.presence_changed = true;
     }
 
-    /// DLVR-9: nobody is left who could commit, or is expected back.
+    /// DLVR-9: nobody is left who could commit, or is expected back. Whoever is being removed may be connected again, but
+    /// cannot commit its own Remove (RFC 9420 section 12.2).
     fn is_abandoned(&self) -> bool {
         let Some(group) = &self.group else { return false };
-        !self.somebody_is_in() && group.public.roster().leaves().all(|leaf| self.is_gone(group, leaf))
+        let removed = |leaf| group.public.pending().removes(leaf);
+        let somebody_stays = self
+            .connections
+            .values()
+            .any(|c| matches!(c.standing, Standing::In) && self.leaf_of(&c.session).is_none_or(|leaf| !removed(leaf)));
+        let mut leaves = group.public.roster().leaves();
+        !somebody_stays && leaves.all(|leaf| removed(leaf) || self.is_gone(group, leaf))
     }
 
     async fn end_group(&mut self) -> Result<(), Error> {
@@ -247,7 +254,22 @@ impl Room {
         groups::end_group(&mut db, group.public.group_id(), now().0).await?;
         db.commit().await.map_err(crate::StorageError::from)?;
         self.tell_removals(group.public.roster().iter());
-        tracing::info!(epoch = group.public.epoch(), "a group ended: nobody was left in it");
+        let message = ended(group.public.group_id(), EndReason::Abandoned);
+        let still_in = |c: &Connection| matches!(c.standing, Standing::In);
+        let members: Vec<_> = self
+            .connections
+            .iter()
+            .filter(|(_, c)| still_in(c))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in members {
+            self.send(id, &message);
+            self.set_standing(id, Standing::Outside);
+        }
+        tracing::info!(
+            epoch = group.public.epoch(),
+            "a group ended: nobody was left who could commit"
+        );
         self.gathering = None;
         Ok(())
     }

@@ -100,8 +100,8 @@ impl Member {
             self.beats.forgive(cx.now);
         }
         let own = self.own_leaf();
-        let live = self.live.clone();
-        let expected = |leaf| leaf != own && live.as_ref().is_none_or(|live| live.contains(&leaf));
+        let committer = &self.committer;
+        let expected = |leaf| leaf != own && committer.is_live(leaf);
         for leaf in self.beats.missing(&self.roster, expected, cx.now) {
             let name = self.name_of(leaf);
             cx.warn(&format!(
@@ -117,6 +117,7 @@ impl Member {
         }
         // One epoch late is read with keys kept for that; one early waits for its commit.
         if matches!(self.fits(at), Fit::Ahead) {
+            self.notice(at, cx);
             if at.epoch == self.epoch() + 1 && self.early.len() < MAX_EARLY {
                 self.early.push_back(message.clone());
             }

@@ -1,28 +1,21 @@
 //! Proposals in, commits out and in.
 
-use std::time::Duration;
-
 use openmls::prelude::{ProcessedMessageContent, Sender, StagedCommit};
 use openmls_traits::OpenMlsProvider;
 use sha2::{Digest, Sha256};
 
 use super::super::State;
+use super::super::admission::AwaitingAdmission;
 use super::super::context::Context;
-use super::super::output::EndCause;
-use super::super::timing;
-use super::Member;
+use super::super::output::{EndCause, Phase};
+use super::{Member, Scene};
 use crate::group::Refusal;
 use crate::group::check::{self, Change, Proposed};
 use crate::group::public::{handshake, record};
 use crate::log::entry::LogEntry;
-use crate::time::UnixMillis;
 use crate::wire::delivery::{ClientMessage, CommitRefusal, GroupEpoch};
 use crate::wire::{Bytes, Receipt};
 
-/// An own commit is sent again when the service is silent for so long; it is idempotent there.
-const RESEND: Duration = Duration::from_secs(3);
-/// After a commit of ours was refused, the next waits this long.
-const RETRY: Duration = Duration::from_millis(250);
 /// Proposals taken in one epoch.
 const MAX_PENDING: usize = 4096;
 
@@ -32,14 +25,11 @@ pub(super) struct Flight {
     commit: Bytes,
     welcome: Option<Bytes>,
     change: Change,
-    sent: UnixMillis,
+    /// How many proposals were pending when it was made.
+    proposals: usize,
 }
 
 impl Flight {
-    pub(super) fn resend_at(&self) -> UnixMillis {
-        self.sent + RESEND
-    }
-
     fn message(&self) -> ClientMessage {
         ClientMessage::Commit {
             at: self.at.clone(),
@@ -113,41 +103,24 @@ impl Member {
             cx.saw(&logged)?;
         }
         if self.pending.is_empty() {
-            self.pending_since = cx.now;
+            self.committer.proposed(cx.now);
         }
         self.group
             .store_pending_proposal(self.provider.storage(), *queued)
             .map_err(|e| Refusal::mls("proposal")(&e))?;
         self.pending.push(checked);
+        self.pursuit.caught_up();
         Ok(())
     }
 
-    /// When this client commits, if nobody else does before: for proposals by its place (COMM-1), else for the age of
-    /// the epoch (COMM-4) or of its own leaf (COMM-5).
-    pub(super) fn commit_at(&self) -> Option<UnixMillis> {
-        let place = self.place()?;
-        if self.flight.is_some() {
-            return None;
-        }
-        if !self.pending.is_empty() {
-            return Some(self.pending_since + timing::commit_after(place));
-        }
-        let rekey = self.entered + timing::rekey_after(place);
-        let renew = self.own_leaf_since + timing::renew_after(self.own_leaf());
-        Some(rekey.min(renew))
-    }
-
     pub(super) fn commit_if_due(&mut self, cx: &mut Context) {
-        if self.flight.as_ref().is_some_and(|flight| cx.now >= flight.resend_at()) {
+        if self.committer.resend_at().is_some_and(|at| cx.now >= at) {
             self.resend(cx);
         }
-        if self.commit_at().is_some_and(|at| cx.now >= at)
+        if self.committer.commit_at(&self.scene()).is_some_and(|at| cx.now >= at)
             && let Err(refusal) = self.commit(cx)
         {
-            // Ours to answer for, and not to be repeated at once.
-            self.pending_since = cx.now + RETRY * 4;
-            self.entered = self.entered.max(cx.now - Duration::from_secs(240));
-            self.own_leaf_since = cx.now;
+            self.committer.failed(cx.now);
             let _ = self.group.clear_pending_commit(self.provider.storage());
             cx.warn(&format!("This device could not commit: {refusal}"));
         }
@@ -185,17 +158,18 @@ impl Member {
                 .map_err(|e| refuse(&e))?
                 .map(Bytes),
             change,
-            sent: cx.now,
+            proposals: self.pending.len(),
         };
         cx.send(flight.message());
         self.flight = Some(flight);
+        self.committer.sent(cx.now);
         Ok(())
     }
 
     /// Sends an unanswered commit again.
     pub(super) fn resend(&mut self, cx: &mut Context) {
-        if let Some(flight) = &mut self.flight {
-            flight.sent = cx.now;
+        if let Some(flight) = &self.flight {
+            self.committer.sent(cx.now);
             cx.send(flight.message());
         }
     }
@@ -208,29 +182,26 @@ impl Member {
         detail: &str,
         cx: &mut Context,
     ) -> State {
-        if self.flight.as_ref().is_none_or(|flight| &flight.at != at) {
+        let Some(flight) = self.flight.take_if(|flight| &flight.at == at) else {
             return State::Member(self);
-        }
-        self.flight = None;
+        };
         let _ = self.group.clear_pending_commit(self.provider.storage());
-        match reason {
-            // The winner's commit is on its way; wait for it before trying again.
-            CommitRefusal::EpochTaken | CommitRefusal::WrongEpoch => self.hold_back(cx.now + RETRY * 8),
-            // More proposals were delivered meanwhile.
-            CommitRefusal::ProposalsMissing => self.hold_back(cx.now),
-            CommitRefusal::RateLimited => self.hold_back(cx.now + RETRY * 8),
-            CommitRefusal::Invalid | CommitRefusal::WelcomeMissing | CommitRefusal::TooLarge => {
-                cx.warn(&format!("The server did not take this device's commit: {detail}"));
-                self.hold_back(cx.now + RETRY * 8);
-            }
+        if reason == CommitRefusal::ProposalsMissing && flight.proposals == self.pending.len() {
+            // In order, what is missing would have been here by now.
+            self.pursuit.noticed(cx.now);
         }
+        if matches!(
+            reason,
+            CommitRefusal::Invalid | CommitRefusal::WelcomeMissing | CommitRefusal::TooLarge
+        ) {
+            cx.warn(&format!("The server did not take this device's commit: {detail}"));
+        }
+        let scene = Scene {
+            roster: &self.roster,
+            pending: &self.pending,
+        };
+        self.committer.refused(reason, &scene, cx.now);
         State::Member(self)
-    }
-
-    fn hold_back(&mut self, until: UnixMillis) {
-        self.pending_since = until;
-        self.own_leaf_since = self.own_leaf_since.max(until - timing::renew_after(self.own_leaf()));
-        self.entered = self.entered.max(until - timing::rekey_after(self.place().unwrap_or(0)));
     }
 
     pub(super) fn on_commit(
@@ -253,6 +224,11 @@ impl Member {
             Ok(Taken::Entered(change)) => {
                 self.entered_epoch(&change, cx);
                 State::Member(self)
+            }
+            Ok(Taken::Moved) => {
+                cx.status(Phase::Rejoining, "Joining again …");
+                let Self { identity, provider, .. } = *self;
+                AwaitingAdmission::expect_welcome(identity, provider, cx)
             }
             Ok(Taken::Replaced) => cx.end(EndCause::Replaced, "This device joined the call again from elsewhere."),
             Ok(Taken::Removed) if cx.was_away() => self.join_again(None, cx),
@@ -282,7 +258,6 @@ impl Member {
                 self.group
                     .merge_pending_commit(&self.provider)
                     .map_err(|e| Refusal::mls("own commit")(&e))?;
-                self.own_leaf_since = cx.now;
                 self.merged(flight.change)
             }
             ProcessedMessageContent::StagedCommitMessage(staged) => {
@@ -309,7 +284,10 @@ impl Member {
     fn removed_by(&self, change: &Change) -> Taken {
         let own = &self.identity.certificate;
         let same = |m: &crate::identity::Member| Some(m.person()) == own.person() && Some(m.device()) == own.device();
-        if change.added.iter().any(same) {
+        let requested = |m: &crate::identity::Member| m.certificate().der() == own.der();
+        if change.added.iter().any(requested) {
+            Taken::Moved
+        } else if change.added.iter().any(same) {
             Taken::Replaced
         } else {
             Taken::Removed
@@ -354,6 +332,8 @@ pub(super) enum Fit {
 enum Taken {
     Entered(Box<Change>),
     Removed,
+    /// Removed, and let in at another leaf by an own request that crossed an earlier Welcome: the next one follows.
+    Moved,
     /// Removed in favour of another leaf of this same device.
     Replaced,
 }

@@ -1,11 +1,13 @@
 //! A new epoch: keys out, roster shown, and the moment to seal with it.
 
+use std::time::Duration;
+
 use openmls::prelude::PastEpochDeletion;
 use openmls_traits::OpenMlsProvider;
 
 use super::super::context::Context;
 use super::super::output::{EpochKeys, Output, Phase};
-use super::{Member, PAST_KEYS_LIVE, SWITCH_AFTER};
+use super::{Member, PAST_KEYS_LIVE, SWITCH_AFTER, SWITCH_AFTER_REMOVAL, Scene};
 use crate::group::Refusal;
 use crate::group::check::Change;
 use crate::identity::code_of;
@@ -17,23 +19,30 @@ use crate::wire::delivery::ClientMessage;
 impl Member {
     /// After a merge.
     pub(super) fn entered_epoch(&mut self, change: &Change, cx: &mut Context) {
+        self.switch_to_former(cx);
         self.newcomers = change.added.iter().map(crate::identity::Member::leaf).collect();
-        if let Some(live) = &mut self.live {
-            // The service may free a leaf and fill it again in one commit.
-            live.retain(|leaf| self.roster.contains(*leaf));
-            live.extend(&self.newcomers);
-        }
+        let own_commit = change.committer == self.own_leaf();
+        let scene = Scene {
+            roster: &self.roster,
+            pending: &self.pending,
+        };
+        self.committer.entered(&scene, &self.newcomers, own_commit, cx.now);
+        self.pursuit.caught_up();
         // Somebody who joined an epoch that this client never sealed with still waits for a key frame.
         self.key_frame |= !self.newcomers.is_empty();
-        self.entered = cx.now;
         self.wipe_past_at = Some(cx.now + PAST_KEYS_LIVE);
-        self.announce(cx);
+        let patience = if change.removed.is_empty() {
+            SWITCH_AFTER
+        } else {
+            SWITCH_AFTER_REMOVAL
+        };
+        self.announce(patience, cx);
         self.replay_early(cx);
         self.flush_chat(cx);
     }
 
     /// C2: the roster is shown before the keys of its epoch are used for sending. Receive keys are installed at once.
-    pub(super) fn announce(&mut self, cx: &mut Context) {
+    pub(super) fn announce(&mut self, patience: Duration, cx: &mut Context) {
         self.acks.clear();
         let keys = match self.export() {
             Ok(keys) => keys,
@@ -51,16 +60,27 @@ impl Member {
         });
         cx.status(Phase::InCall, &self.words());
         cx.send(ClientMessage::Ack { at: self.at() });
-        self.switch_by = Some(cx.now + SWITCH_AFTER);
+        self.switch_by = Some(cx.now + patience);
         self.beats.start(cx.now, self.roster.len());
         self.switch_if_ready(cx);
+    }
+
+    /// PF-25: a sender is never more than one epoch behind its own group, however fast epochs follow each other: the
+    /// receivers hold the keys of three (EPOC-2), and whoever lags keeps what comes early (EPOC-7).
+    fn switch_to_former(&mut self, cx: &mut Context) {
+        if self.switch_by.take().is_some() {
+            cx.emit(Output::SwitchSender {
+                epoch: self.epoch() - 1,
+                key_frame: std::mem::take(&mut self.key_frame),
+            });
+        }
     }
 
     /// HEAL-2: seal with this epoch when everybody who is connected holds its keys, or when the time is up.
     pub(super) fn switch_if_ready(&mut self, cx: &mut Context) {
         let Some(by) = self.switch_by else { return };
         let own = self.own_leaf();
-        let waits_for = |leaf: u32| leaf != own && (self.is_live(leaf) || self.newcomers.contains(&leaf));
+        let waits_for = |leaf: u32| leaf != own && (self.committer.is_live(leaf) || self.newcomers.contains(&leaf));
         let all = self
             .roster
             .leaves()

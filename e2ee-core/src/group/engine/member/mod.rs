@@ -12,10 +12,11 @@ use openmls::prelude::{MlsGroup, MlsGroupJoinConfig, PURE_PLAINTEXT_WIRE_FORMAT_
 use super::State;
 use super::admission::{AwaitingAdmission, Joined};
 use super::certificate::Identity;
+use super::committer::{Committer, Epoch};
 use super::context::Context;
 use super::heartbeat::Heartbeats;
 use super::output::{EndCause, Output, Phase, RosterView};
-use super::timing;
+use super::pursuit::{Pursuit, Step};
 use crate::group::Refusal;
 use crate::group::check::Pending;
 use crate::group::policy::CheckedContext;
@@ -24,7 +25,7 @@ use crate::identity::Roster;
 use crate::time::UnixMillis;
 use crate::wire::Bytes;
 use crate::wire::delivery::{EndReason, GroupEpoch, ServerMessage};
-use commit::Flight;
+use commit::{Fit, Flight};
 
 /// Application messages are padded to a multiple of this, so that their sizes say little.
 pub(super) const PADDING: usize = 256;
@@ -33,6 +34,8 @@ pub(super) const PAST_EPOCHS: usize = 1;
 const PAST_KEYS_LIVE: Duration = Duration::from_secs(10);
 /// HEAL-2: a sender waits at most this long for the others' acknowledgements.
 const SWITCH_AFTER: Duration = Duration::from_secs(1);
+/// The same where somebody was removed: with the commit's way here it stays under the second of C5.
+const SWITCH_AFTER_REMOVAL: Duration = Duration::from_millis(700);
 const CERTIFICATE_STAGGER: Duration = Duration::from_secs(1);
 
 /// The delivery service keeps the order, so little is out of it; what a resuming client missed is skipped.
@@ -67,16 +70,15 @@ pub(super) struct Member {
     context: CheckedContext,
     roster: Roster,
     pending: Pending,
-    pending_since: UnixMillis,
-    /// Leaves whose connection is up, by the service's word. Decides who commits and whom to wait for, nothing else.
-    live: Option<BTreeSet<u32>>,
+    /// Whose turn it is to commit, and who is connected.
+    committer: Committer,
+    /// What was not delivered.
+    pursuit: Pursuit,
     /// Leaves that hold this epoch's keys, by the service's word.
     acks: BTreeSet<u32>,
     newcomers: BTreeSet<u32>,
     /// Own commit that the service has not answered.
     flight: Option<Flight>,
-    entered: UnixMillis,
-    own_leaf_since: UnixMillis,
     /// When to seal with this epoch at the latest; none once that is done.
     switch_by: Option<UnixMillis>,
     key_frame: bool,
@@ -100,20 +102,21 @@ impl Member {
             roster,
             presence,
         } = admission;
+        let live = presence
+            .filter(|(at, _)| at.group_id.as_slice() == group.group_id().as_slice())
+            .map(|(_, live)| live.into_iter().collect());
         let mut member = Box::new(Self {
+            committer: Committer::new(group.own_leaf_index().u32(), live, cx.now),
+            pursuit: Pursuit::default(),
             provider,
             identity,
             group,
             context,
             roster,
             pending: Pending::default(),
-            pending_since: cx.now,
-            live: None,
             acks: BTreeSet::new(),
             newcomers: BTreeSet::new(),
             flight: None,
-            entered: cx.now,
-            own_leaf_since: cx.now,
             switch_by: None,
             key_frame: true,
             wipe_past_at: None,
@@ -122,18 +125,14 @@ impl Member {
             beats: Heartbeats::default(),
             fresh: true,
         });
-        if let Some((at, live)) = presence
-            && at.group_id == member.at().group_id
-        {
-            member.live = Some(live.into_iter().collect());
-        }
-        member.announce(cx);
+        member.announce(SWITCH_AFTER, cx);
         State::Member(member)
     }
 
     /// The connection is back; what was missed follows.
     pub(super) fn resumed(mut self: Box<Self>, cx: &mut Context) -> State {
         self.beats.forgive(cx.now);
+        self.pursuit.resumed(cx.now);
         cx.status(Phase::InCall, &self.words());
         self.resend(cx);
         State::Member(self)
@@ -165,14 +164,16 @@ impl Member {
             } => self.on_commit(&at, &commit, &receipt, &roster_salt, cx),
             ServerMessage::CommitRefused { at, reason, detail } => self.on_commit_refused(&at, reason, &detail, cx),
             ServerMessage::Ack { at, leaf } => {
+                self.notice(&at, cx);
                 if at == self.at() && self.roster.contains(leaf) {
                     self.acks.insert(leaf);
                 }
                 State::Member(self)
             }
             ServerMessage::Presence { at, live } => {
+                self.notice(&at, cx);
                 if at.group_id == self.at().group_id {
-                    self.live = Some(live.into_iter().collect());
+                    self.committer.presence(live.into_iter().collect());
                     cx.emit(Output::Roster(self.view(cx)));
                 }
                 // It comes last after a reconnection: what was written meanwhile belongs to the epoch that is reached now.
@@ -220,6 +221,16 @@ impl Member {
             let at = self.at();
             return self.join_again(Some(at), cx);
         }
+        match self.pursuit.step(cx.now) {
+            Some(Step::AskAgain) => {
+                cx.warn("The server speaks of a later state of the call than it delivered. Asking for it again …");
+                cx.emit(Output::Reconnect);
+            }
+            Some(Step::GiveUp) => {
+                return self.rejoin(&Refusal::Withheld, cx);
+            }
+            None => {}
+        }
         self.commit_if_due(cx);
         self.beat_if_due(cx);
         State::Member(self)
@@ -229,10 +240,11 @@ impl Member {
         [
             self.switch_by,
             self.wipe_past_at,
-            self.commit_at(),
+            self.committer.commit_at(&self.scene()),
             self.beats.next(),
             Some(self.renew_at()),
-            self.flight.as_ref().map(Flight::resend_at),
+            self.committer.resend_at(),
+            self.pursuit.due(),
         ]
         .into_iter()
         .flatten()
@@ -268,8 +280,18 @@ impl Member {
         self.group.own_leaf_index().u32()
     }
 
-    fn is_live(&self, leaf: u32) -> bool {
-        self.live.as_ref().is_none_or(|live| live.contains(&leaf))
+    fn scene(&self) -> Scene<'_> {
+        Scene {
+            roster: &self.roster,
+            pending: &self.pending,
+        }
+    }
+
+    /// HEAL-12: the service keeps one order, so what names a later epoch comes after the commit that makes it.
+    fn notice(&mut self, at: &GroupEpoch, cx: &Context) {
+        if matches!(self.fits(at), Fit::Ahead) {
+            self.pursuit.noticed(cx.now);
+        }
     }
 
     /// PF-15: the person compared a code.
@@ -285,7 +307,7 @@ impl Member {
 
     fn view(&self, cx: &Context) -> RosterView {
         RosterView::new(self.epoch(), &self.roster, self.own_leaf(), &cx.comparisons, |leaf| {
-            self.is_live(leaf)
+            self.committer.is_live(leaf)
         })
     }
 
@@ -300,10 +322,25 @@ impl Member {
             n => format!("End-to-end encrypted among {n} people, each with a certificate from your organisation."),
         }
     }
+}
 
-    /// The place of this client among those who may commit; none while it is being removed itself.
-    fn place(&self) -> Option<u32> {
-        timing::place(self.own_leaf(), &self.roster, self.live.as_ref(), &self.pending)
+/// The epoch as the committer sees it.
+struct Scene<'a> {
+    roster: &'a Roster,
+    pending: &'a Pending,
+}
+
+impl Epoch for Scene<'_> {
+    fn leaves(&self) -> impl Iterator<Item = u32> {
+        self.roster.leaves()
+    }
+
+    fn removes(&self, leaf: u32) -> bool {
+        self.pending.removes(leaf)
+    }
+
+    fn waits(&self) -> bool {
+        !self.pending.is_empty()
     }
 }
 

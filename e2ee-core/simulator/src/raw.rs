@@ -13,8 +13,8 @@ use openmls::prelude::{
 use openmls_rust_crypto::OpenMlsRustCrypto;
 use openmls_traits::OpenMlsProvider;
 
-use super::ca::{Ca, Request};
-use super::service::ServiceKey;
+use crate::ca::{Ca, Request};
+use crate::service::ServiceKey;
 
 /// Somebody with a certificate and a key.
 pub struct Outsider {

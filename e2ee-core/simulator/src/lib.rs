@@ -1,5 +1,13 @@
-//! A small world for tests: a certification authority, a transparency log, a delivery service and clients, all in
-//! memory, with virtual time. The service uses the same `PublicRoom` as the real key server does.
+//! A small world for tests: a certification authority, a transparency log, a delivery service, a relay and clients, all
+//! in memory, with virtual time and chance from a seed. The service uses the same `PublicRoom` as the real key server
+//! does, the clients are the real engines, and frames are sealed and opened with the real media keys.
+//!
+//! ```text
+//! play: whole meetings from a seed          churn: a thousand arrivals and departures
+//!    world: clients, service, time, wires ── storm: what becomes of a message
+//!    ledger: who holds which key ── air: what becomes of a frame ── watch: who is behind and does not know
+//! ```
+#![forbid(unsafe_code)]
 // Each test file uses its part of it; the closures of a lying service have long types; the machine's clock is read once.
 #![allow(
     dead_code,
@@ -9,10 +17,19 @@
     clippy::disallowed_methods
 )]
 
+pub mod air;
 pub mod ca;
+pub mod churn;
+pub mod client;
+pub mod dice;
+pub mod ledger;
 pub mod log;
+pub mod play;
 pub mod raw;
 pub mod service;
+pub mod storm;
+pub mod voice;
+pub mod watch;
 pub mod world;
 
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,6 @@
 //! An organisation's root and what it issues, good and bad.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use e2ee_core::identity::{PublicKey, TrustRoot};
@@ -11,9 +12,10 @@ use rcgen::{
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
+#[derive(Clone)]
 pub struct Ca {
     params: CertificateParams,
-    key: KeyPair,
+    key: Arc<KeyPair>,
     der: Vec<u8>,
 }
 
@@ -74,7 +76,11 @@ impl Ca {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(2));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let der = params.self_signed(&key).unwrap().der().to_vec();
-        Self { params, key, der }
+        Self {
+            params,
+            key: Arc::new(key),
+            der,
+        }
     }
 
     pub fn der(&self) -> &[u8] {
@@ -90,7 +96,7 @@ impl Ca {
     }
 
     pub fn issue(&self, request: &Request, key: &PublicKey) -> Vec<u8> {
-        let issuer = Issuer::from_params(&self.params, &self.key);
+        let issuer = Issuer::from_params(&self.params, &*self.key);
         params_of(request)
             .signed_by(&Subject(key.clone()), &issuer)
             .unwrap()
@@ -108,9 +114,13 @@ impl Ca {
         params.distinguished_name = dn(&[name.to_owned()], None);
         params.is_ca = IsCa::Ca(constraints);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        let issuer = Issuer::from_params(&self.params, &self.key);
+        let issuer = Issuer::from_params(&self.params, &*self.key);
         let der = params.signed_by(&key, &issuer).unwrap().der().to_vec();
-        Self { params, key, der }
+        Self {
+            params,
+            key: Arc::new(key),
+            der,
+        }
     }
 }
 
