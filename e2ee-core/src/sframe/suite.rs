@@ -37,7 +37,7 @@ impl CipherSuite {
         CipherSuite::Aes256CtrHmacSha512_32,
     ];
 
-    /// `None` for a number that is not registered or not implemented.
+    /// `None` for a number that names none of [`Self::ALL`].
     pub fn from_number(number: u16) -> Option<Self> {
         Self::ALL.into_iter().find(|suite| suite.number() == number)
     }

@@ -53,7 +53,7 @@ export function Join({ devices, onJoin }: JoinProps): JSX.Element {
           <h1 id="join-title">Join the meeting</h1>
           <NameForm action="Join" busy={false} problem={null} onSubmit={onJoin}>
             <DevicePicker devices={devices} />
-            <p class="hint">Nothing leaves this browser before you join, and nothing unencrypted after.</p>
+            <p class="hint">No sound and no picture leaves this browser before you join, and none unencrypted after.</p>
           </NameForm>
         </section>
       </div>
