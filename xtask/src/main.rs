@@ -13,6 +13,7 @@ mod say;
 mod setup;
 mod test;
 mod up;
+mod vector_aes;
 mod web;
 
 use clap::{Parser, Subcommand};

@@ -1,20 +1,25 @@
 //! Authenticated encryption of one frame, in place, under a key that is set up once.
 //!
-//! Everything above this module sees [`FrameCipher`]. Below it is one engine a target: `ring` natively (assembly),
-//! RustCrypto's `aes-gcm` on wasm32, where `ring` does not run. The unit tests compile both and compare them.
+//! Everything above this module sees [`FrameCipher`]. Below it is one engine a target: `ring` natively (assembly); on wasm32,
+//! where `ring` does not run, `vector-aes` with SIMD128 and RustCrypto's `aes-gcm` without. The unit tests compile all
+//! three and compare them.
 //! AES-CTR with HMAC (RFC 9605 section 4.5.1) has a single implementation, since no room uses it by default.
 
 mod ctr_hmac;
 #[cfg(not(target_arch = "wasm32"))]
 mod ring;
-#[cfg(any(target_arch = "wasm32", test))]
+#[cfg(any(all(target_arch = "wasm32", not(target_feature = "simd128")), test))]
 mod rust_crypto;
+#[cfg(any(all(target_arch = "wasm32", target_feature = "simd128"), test))]
+mod vector;
 
 use self::ctr_hmac::CtrHmacKey;
 #[cfg(not(target_arch = "wasm32"))]
 use self::ring::GcmKey;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", not(target_feature = "simd128")))]
 use self::rust_crypto::GcmKey;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use self::vector::GcmKey;
 
 /// Bytes of a nonce, the same for every suite (RFC 9605 table 2, column Nn).
 pub(crate) const NONCE_LEN: usize = 12;
@@ -119,44 +124,53 @@ mod tests {
     }
 
     #[test]
-    fn sfrm_11_both_gcm_engines_agree_on_every_size_up_to_three_hundred_bytes() {
+    fn sfrm_11_all_gcm_engines_agree_on_every_size_up_to_three_hundred_bytes() {
         for aes in [AesSize::Aes128, AesSize::Aes256] {
             let key = bytes(7, aes.key_len());
             let native = GcmKey::new(aes, &key).unwrap();
             let portable = rust_crypto::GcmKey::new(aes, &key).unwrap();
+            let vector = vector::GcmKey::new(aes, &key).unwrap();
             for len in (0..300).chain([1_200, 10_000, 50_001]) {
                 let nonce: [u8; NONCE_LEN] = bytes(len as u64, NONCE_LEN).try_into().unwrap();
                 let aad = bytes(99, len % 40);
                 let text = bytes(3, len);
-                let (mut a, mut b) = (text.clone(), text.clone());
-                let tag_a = native.seal(&nonce, &aad, &mut a).unwrap();
-                let tag_b = portable.seal(&nonce, &aad, &mut b).unwrap();
-                assert_eq!((&a, tag_a), (&b, tag_b), "{aes:?}, {len} bytes");
-                // Crosswise: each opens what the other sealed, wherever in the buffer that lies.
+                let (mut a, mut b, mut c) = (text.clone(), text.clone(), text.clone());
+                let tag = native.seal(&nonce, &aad, &mut a).unwrap();
+                assert_eq!(portable.seal(&nonce, &aad, &mut b), Ok(tag), "{aes:?}, {len} bytes");
+                assert_eq!(vector.seal(&nonce, &aad, &mut c), Ok(tag), "{aes:?}, {len} bytes");
+                assert_eq!((&a, &a), (&b, &c), "{aes:?}, {len} bytes");
+                // They sealed the same, and each opens it, wherever in the buffer that lies.
                 for from in [0, 1, 5, 16, 33] {
-                    let (mut a, mut b) = ([&vec![9; from], &a[..]].concat(), [&vec![9; from], &b[..]].concat());
-                    native.open(&nonce, &aad, &mut b, from, &tag_b).unwrap();
-                    portable.open(&nonce, &aad, &mut a, from, &tag_a).unwrap();
-                    assert_eq!(
-                        (&a[..len], &b[..len]),
-                        (&text[..], &text[..]),
-                        "{aes:?}, {len} from {from}"
-                    );
+                    let sealed = [&vec![9; from], &a[..]].concat();
+                    let (mut a, mut b, mut c) = (sealed.clone(), sealed.clone(), sealed);
+                    native.open(&nonce, &aad, &mut a, from, &tag).unwrap();
+                    portable.open(&nonce, &aad, &mut b, from, &tag).unwrap();
+                    vector.open(&nonce, &aad, &mut c, from, &tag).unwrap();
+                    for opened in [a, b, c] {
+                        assert_eq!(opened[..len], text, "{aes:?}, {len} from {from}");
+                    }
                 }
-                assert!(native.open(&nonce, &aad, &mut a, len + 1, &tag_b).is_err());
-                assert!(portable.open(&nonce, &aad, &mut b, len + 1, &tag_a).is_err());
+                assert!(native.open(&nonce, &aad, &mut a, len + 1, &tag).is_err());
+                assert!(portable.open(&nonce, &aad, &mut b, len + 1, &tag).is_err());
+                assert!(vector.open(&nonce, &aad, &mut c, len + 1, &tag).is_err());
             }
         }
     }
 
     #[test]
-    fn both_gcm_engines_refuse_the_same_changes() {
+    fn all_gcm_engines_refuse_the_same_changes() {
         let key = bytes(1, 16);
         let native = GcmKey::new(AesSize::Aes128, &key).unwrap();
         let portable = rust_crypto::GcmKey::new(AesSize::Aes128, &key).unwrap();
+        let vector = vector::GcmKey::new(AesSize::Aes128, &key).unwrap();
         let nonce = [5; NONCE_LEN];
         let mut text = bytes(2, 33);
         let tag = native.seal(&nonce, b"aad", &mut text).unwrap();
+        let refused = |aad: &[u8], text: &[u8], tag: &[u8; 16]| {
+            assert!(native.open(&nonce, aad, &mut text.to_vec(), 0, tag).is_err());
+            assert!(portable.open(&nonce, aad, &mut text.to_vec(), 0, tag).is_err());
+            assert!(vector.open(&nonce, aad, &mut text.to_vec(), 0, tag).is_err());
+        };
         for bit in 0..(33 + 16) * 8 {
             let (mut text, mut tag) = (text.clone(), tag);
             if bit < 33 * 8 {
@@ -164,17 +178,9 @@ mod tests {
             } else {
                 tag[bit / 8 - 33] ^= 1 << (bit % 8);
             }
-            assert_eq!(
-                native.open(&nonce, b"aad", &mut text.clone(), 0, &tag),
-                Err(AeadFailure)
-            );
-            assert_eq!(portable.open(&nonce, b"aad", &mut text, 0, &tag), Err(AeadFailure));
+            refused(b"aad", &text, &tag);
         }
-        assert_eq!(
-            portable.open(&nonce, b"aae", &mut text.clone(), 0, &tag),
-            Err(AeadFailure)
-        );
-        assert_eq!(native.open(&nonce, b"aae", &mut text, 0, &tag), Err(AeadFailure));
+        refused(b"aae", &text, &tag);
     }
 
     #[test]
@@ -196,6 +202,7 @@ mod tests {
             }
             if len != 32 {
                 assert!(rust_crypto::GcmKey::new(AesSize::Aes256, &vec![0; len]).is_err());
+                assert!(vector::GcmKey::new(AesSize::Aes256, &vec![0; len]).is_err());
             }
         }
     }

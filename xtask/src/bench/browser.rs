@@ -1,23 +1,27 @@
 //! Measurements in real browsers: scripts of `tests/browser/bench`, which print one JSON object a line.
 
 use crate::test::{browser_command, build_for_browsers};
-use crate::{layout, run};
+use crate::{layout, run, vector_aes};
 use anyhow::{Context, Result};
 use serde_json::Value;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 /// Joining a running call: from the click to the first picture.
 pub(crate) fn join() -> Result<Vec<Value>> {
-    script("join.js")
+    build_for_browsers()?;
+    script(&mut browser_command()?, "join.js")
 }
 
-fn script(name: &str) -> Result<Vec<Value>> {
-    build_for_browsers()?;
-    let mut node = browser_command()?;
+/// AES-GCM in WebAssembly: ours beside `aes-gcm` and WebCrypto.
+pub(crate) fn aead() -> Result<Vec<Value>> {
+    script(&mut vector_aes::command()?, "aead.js")
+}
+
+fn script(node: &mut Command, name: &str) -> Result<Vec<Value>> {
     node.current_dir(layout::browser_tests())
         .arg(layout::browser_tests().join("bench").join(name))
         .stdin(Stdio::null());
-    run::quietly(&mut node)?
+    run::quietly(node)?
         .lines()
         .map(|line| serde_json::from_str(line).with_context(|| format!("{name} printed no JSON: {line}")))
         .collect()

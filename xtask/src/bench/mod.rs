@@ -27,6 +27,11 @@ struct Bench {
 
 const BENCHES: &[Bench] = &[
     Bench {
+        name: "aead",
+        about: "AES-GCM in WebAssembly: ours beside aes-gcm and WebCrypto, in Node, Chromium and Firefox",
+        run: browser::aead,
+    },
+    Bench {
         name: "frame",
         about: "sealing and opening a frame, natively, beside raw ring, `sframe` and `davey`",
         run: frame::run,

@@ -33,7 +33,7 @@ pub(crate) struct Args {
 enum Kind {
     /// Unit and integration tests of all crates
     Rust,
-    /// Unit tests of the page, without a browser
+    /// Unit tests of the page and of its AES-GCM as WebAssembly, without a browser
     Page,
     /// Whole meetings in Chromium and Firefox
     Browser,
@@ -57,6 +57,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     if wanted(Kind::Page) {
         report.stage("page tests", || node::page(args.filter.as_deref(), args.long));
+        report.stage("vector-aes in WASM", || {
+            node::vector_aes(args.filter.as_deref(), args.long)
+        });
     }
     if wanted(Kind::Browser) {
         report.stage("web app, plain", || {
@@ -109,9 +112,9 @@ impl Report {
     }
 
     fn everything_was_built(&self) -> bool {
-        self.stages
-            .iter()
-            .all(|stage| ["Rust tests", "against peers"].contains(&stage.name) || stage.outcome.is_ok())
+        self.stages.iter().all(|stage| {
+            ["Rust tests", "against peers", "vector-aes in WASM"].contains(&stage.name) || stage.outcome.is_ok()
+        })
     }
 
     fn print(self, filter: Option<&str>) -> Result<ExitCode> {

@@ -3,7 +3,7 @@
 use super::tally::Tally;
 use super::{programs, rust};
 use crate::web::Variant;
-use crate::{layout, run, say};
+use crate::{layout, run, say, vector_aes};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,6 +15,15 @@ const TEST_LIMIT_MS: u32 = 600_000;
 pub(crate) fn page(filter: Option<&str>, long: bool) -> Result<Tally> {
     let step = say::step("running the page's unit tests");
     let tally = test(&mut Command::new("node"), &layout::web().join("test"), filter, long)?;
+    step.done();
+    Ok(tally)
+}
+
+/// The checks of `vector-aes` as WebAssembly.
+pub(crate) fn vector_aes(filter: Option<&str>, long: bool) -> Result<Tally> {
+    let mut node = vector_aes::command()?;
+    let step = say::step("running the checks of vector-aes as WebAssembly");
+    let tally = test(&mut node, &vector_aes::scripts(), filter, long)?;
     step.done();
     Ok(tally)
 }
