@@ -63,6 +63,8 @@ stats! {
     SoFar key_frames,
     /// Layer switches and starts of consumers.
     SoFar switches,
+    /// Times that a sender was told which of its layers are wanted.
+    SoFar demands,
     /// Datagrams of no known kind or from no known address.
     SoFar unknown,
     /// STUN that was malformed or not for us.

@@ -131,5 +131,6 @@ impl Engine {
             self.settle_consumer(now, consumer);
         }
         self.request_due_key_frames(now, key);
+        self.tell_demand(now, key);
     }
 }

@@ -60,6 +60,7 @@ impl Engine {
                 peer.silent_since = None;
                 peer.rights = claims.rights;
                 self.apply_rights(key);
+                self.forget_demand(key);
                 key
             }
             None => {

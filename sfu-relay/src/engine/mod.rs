@@ -10,6 +10,7 @@
 mod clock;
 mod control;
 mod datagram;
+mod demand;
 mod media;
 mod membership;
 mod negotiate;
@@ -36,7 +37,7 @@ use crate::net::dtls::Identity;
 use crate::peer::Peer;
 use crate::room::Room;
 use crate::sdp::Offer;
-use crate::signal::message::{ErrorCode, Publish, RelayMessage, Subscribe};
+use crate::signal::message::{ErrorCode, Publish, RelayMessage, Subscribe, Wish};
 use crate::stats::Counters;
 use crate::tap::Tap;
 
@@ -73,6 +74,10 @@ pub enum Command {
         session: SessionId,
         producer: String,
         max_layer: Option<u8>,
+    },
+    Wishes {
+        session: SessionId,
+        wishes: Vec<Wish>,
     },
     Pause {
         session: SessionId,
@@ -208,6 +213,7 @@ impl Engine {
                 producer,
                 max_layer,
             } => self.set_layer(now, session, &producer, max_layer),
+            Command::Wishes { session, wishes } => self.wishes(now, session, &wishes),
             Command::Pause {
                 session,
                 producer,

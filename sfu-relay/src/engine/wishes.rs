@@ -1,12 +1,15 @@
 //! What sessions ask for concerning media: key frames, layers, pauses. And the sender's word on key frames.
+//!
+//! Requirements held here: RELY-60.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use super::media::forward;
 use super::{Engine, SessionId};
 use crate::arena::Key;
 use crate::forward::consumer::Consumer;
-use crate::signal::message::ErrorCode;
+use crate::signal::message::{ErrorCode, Wish};
 use crate::stats::Counters;
 
 impl Engine {
@@ -112,6 +115,32 @@ impl Engine {
             consumer.max_layer = max_layer;
         }
         self.settle_consumer(now, consumer_key);
+    }
+
+    /// RELY-60: one message for all that a receiver sees. The work is one pass over its consumers, whatever the message names.
+    pub(super) fn wishes(&mut self, now: Instant, session: SessionId, wishes: &[Wish]) {
+        if wishes.len() > self.limits.consumers_per_peer {
+            return self
+                .out
+                .complain(session, ErrorCode::TooMany, "more wishes than can be consumed");
+        }
+        let Some(peer) = self.peer_of(session).and_then(|key| self.peers.get(key)) else {
+            return;
+        };
+        let wishes: HashMap<&str, &Wish> = wishes.iter().map(|wish| (wish.producer.as_str(), wish)).collect();
+        for key in peer.consumers.clone() {
+            let Some(consumer) = self.consumers.get_mut(key) else {
+                continue;
+            };
+            let producer = self.producers.get(consumer.producer);
+            let Some(wish) = producer.and_then(|producer| wishes.get(producer.id.as_str())) else {
+                continue;
+            };
+            consumer.max_layer = wish.max_layer;
+            consumer.pinned = wish.pinned;
+            consumer.pause(wish.paused, now);
+            self.settle_consumer(now, key);
+        }
     }
 
     pub(super) fn pause(&mut self, now: Instant, session: SessionId, producer: &str, paused: bool) {

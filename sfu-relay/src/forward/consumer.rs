@@ -30,6 +30,8 @@ pub(crate) struct Consumer {
     pub(crate) ssrc: u32,
     pub(crate) rtx_ssrc: Option<u32>,
     pub(crate) max_layer: Option<u8>,
+    /// Comes before others where there is not room for all.
+    pub(crate) pinned: bool,
     pub(crate) packets: u32,
     pub(crate) octets: u32,
     formats: Vec<(Format, u8, Option<u8>)>,
@@ -82,6 +84,7 @@ impl Consumer {
             ssrc: ssrcs.0,
             rtx_ssrc: ssrcs.1,
             max_layer: None,
+            pinned: false,
             packets: 0,
             octets: 0,
             formats: Vec::new(),
@@ -133,6 +136,12 @@ impl Consumer {
     /// The source was interrupted: video starts anew with a key frame.
     pub(crate) fn restart(&mut self, now: Instant) {
         self.flow = Flow::Waiting { since: now };
+    }
+
+    /// The layer this consumer would like of `count`, awake or not. `None`: none.
+    pub(crate) fn target(&self, count: usize) -> Option<usize> {
+        let top = count.checked_sub(1).filter(|_| !self.paused)?;
+        Some(self.max_layer.map_or(top, |max| usize::from(max).min(top)))
     }
 
     /// The layer this consumer waits for, if it waits.

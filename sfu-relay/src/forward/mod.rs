@@ -5,6 +5,7 @@
 //! Requirements held here: RELY-12.
 
 pub(crate) mod consumer;
+pub(crate) mod demand;
 pub(crate) mod keyframe;
 pub(crate) mod layer;
 pub(crate) mod loss;

@@ -5,6 +5,7 @@ use std::time::Instant;
 use relay_token::Source;
 
 use super::consumer::Consumer;
+use super::demand::Demand;
 use super::layer::Layer;
 use crate::arena::Key;
 use crate::peer::Peer;
@@ -24,6 +25,7 @@ pub(crate) struct Producer {
     pub(crate) ids: ExtensionIds,
     pub(crate) consumers: Vec<Key<Consumer>>,
     pub(crate) paused: bool,
+    pub(crate) demand: Demand,
 }
 
 /// A payload type of the producer's leg.
@@ -49,6 +51,7 @@ impl Producer {
             ids: ExtensionIds::default(),
             consumers: Vec::new(),
             paused: false,
+            demand: Demand::new(0),
         };
         if media.rids.is_empty() {
             let mut layer = Layer::new(None, clock_rate);
@@ -60,6 +63,7 @@ impl Producer {
                 .layers
                 .extend(media.rids.iter().map(|rid| Layer::new(Some(rid.clone()), clock_rate)));
         }
+        producer.demand = Demand::new(producer.layers.len());
         producer.negotiate(media);
         producer
     }

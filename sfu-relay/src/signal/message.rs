@@ -46,6 +46,11 @@ pub enum ClientMessage {
         producer: String,
         max_layer: Option<u8>,
     },
+    /// What the client wants to see of what it consumes. What is not named stays as it is; what is named and not consumed (any more) is
+    /// passed over.
+    Wishes {
+        wishes: Vec<Wish>,
+    },
     /// Own producer: the relay forwards it to nobody. Another's: not to oneself.
     Pause {
         producer: String,
@@ -86,6 +91,19 @@ pub struct Subscribe {
     pub producer: String,
 }
 
+/// How much of a producer a receiver wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wish {
+    pub producer: String,
+    /// As in `set-layer`.
+    pub max_layer: Option<u8>,
+    /// Nobody looks at it now.
+    pub paused: bool,
+    /// It comes before others where there is not room for all.
+    pub pinned: bool,
+}
+
 /// What the relay says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
@@ -103,6 +121,12 @@ pub enum RelayMessage {
     Producers {
         added: Vec<ProducerInfo>,
         removed: Vec<String>,
+    },
+    /// Which layers of an own video producer somebody wants, 0 being the lowest: none of the others is forwarded to anybody, so none need be
+    /// sent. Without this message all are. More is asked for at once, less after a while.
+    WantedLayers {
+        producer: String,
+        layers: Vec<u8>,
     },
     Error {
         code: ErrorCode,

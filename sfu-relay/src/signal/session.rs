@@ -185,6 +185,7 @@ fn act(relay: &Relay, session: SessionId, message: ClientMessage) -> Act {
             producer,
             max_layer,
         },
+        ClientMessage::Wishes { wishes } => Command::Wishes { session, wishes },
         ClientMessage::Pause { producer } => Command::Pause {
             session,
             producer,
