@@ -66,6 +66,19 @@ export async function launch(kind, { args = [], prefs = {} } = {}) {
   });
 }
 
+/** Each page is a person's own screen: that others lie before it in one browser does not mean that nobody looks at it. */
+function lookedAt() {
+  let shown = true;
+  Object.defineProperty(document, "visibilityState", { configurable: true, get: () => (shown ? "visible" : "hidden") });
+  Object.assign(globalThis, {
+    /** Turns to another tab, or comes back. @param {boolean} to */
+    turn(to) {
+      shown = to;
+      document.dispatchEvent(new Event("visibilitychange"));
+    },
+  });
+}
+
 /**
  * A page whose words are kept: console lines and uncaught errors.
  * @param {import("puppeteer-core").Browser} browser
@@ -75,6 +88,7 @@ export async function launch(kind, { args = [], prefs = {} } = {}) {
 export async function openPage(browser, { width = 1280, height = 800, ownContext = true } = {}) {
   const page = ownContext ? await (await browser.createBrowserContext()).newPage() : await browser.newPage();
   await page.setViewport({ width, height });
+  await page.evaluateOnNewDocument(lookedAt);
   /** @type {string[]} */
   const log = [];
   /** @type {string[]} */

@@ -218,6 +218,13 @@ export class Person {
     return (await this.inbound(name, testid))?.framesDecoded ?? 0;
   }
 
+  /** Frames opened of somebody's camera, shown or not. @param {string} name */
+  async opened(name) {
+    const leaf = (await this.view()).tiles.find((tile) => tile.name === name)?.leaf;
+    const opener = (await this.transforms()).find(({ role, stream, leaf: of }) => role === "open" && stream === "camera" && of === Number(leaf));
+    return opener?.passed ?? 0;
+  }
+
   /** The browser's account of the stream in somebody's tile. @param {string} name @returns {Promise<any>} */
   inbound(name, testid = "tile") {
     return this.page.evaluate(

@@ -9,7 +9,9 @@ import { Media } from "./media/media";
 import type { FromWorker, GroupView, Reception } from "./messages";
 import { NoticeBoard } from "./notices";
 import { assemble } from "./people";
+import { Attention } from "./attention";
 import { ReceptionBook } from "./reception";
+import { SpeakerBook } from "./speakers";
 import { CONNECT_STEPS, type ConnectStep, type FailureCode, type MeetingState, type Phase, type Stream } from "./state";
 import { exposeTap } from "./tap";
 import { ComparedMarks } from "./trust";
@@ -26,6 +28,8 @@ export interface MeetingOptions {
 const LEAVE_MS = 400;
 const REFRESH_MS = 500;
 const CHAT_KEPT = 500;
+/** Pictures of people at once: more than anybody can look at, on a large window and on a telephone's. */
+const PICTURES = { wide: 25, narrow: 9 };
 
 export class Meeting {
   #state: MeetingState;
@@ -37,9 +41,15 @@ export class Meeting {
   readonly #media: Media;
   readonly #book = new ReceptionBook();
   readonly #board = new NoticeBoard();
+  readonly #speakers = new SpeakerBook();
+  readonly #attention = new Attention();
   readonly #marks: ComparedMarks;
   readonly #refresh: number;
   readonly #bye = (): void => this.#worker.post({ type: "leave" });
+  readonly #shown = (): void => {
+    this.#attention.pageShown(document.visibilityState === "visible", performance.now());
+    this.#attend();
+  };
 
   constructor(readonly options: MeetingOptions) {
     this.#marks = new ComparedMarks(options.pinned.room);
@@ -63,8 +73,12 @@ export class Meeting {
     };
     this.#media.onChange(() => this.#update());
     this.#media.onNote((text) => this.#notice("alarm", text));
-    this.#refresh = window.setInterval(() => this.#update(), REFRESH_MS);
+    this.#refresh = window.setInterval(() => {
+      this.#listen();
+      this.#update();
+    }, REFRESH_MS);
     window.addEventListener("pagehide", this.#bye);
+    document.addEventListener("visibilitychange", this.#shown);
     if (__TAP__) exposeTap({ worker: this.#worker, media: this.#media, state: () => this.#state });
     void this.#signIn();
   }
@@ -110,6 +124,18 @@ export class Meeting {
   /** The track on which this member's frames were authenticated, or null. */
   track(leaf: number, stream: Stream): MediaStreamTrack | null {
     return this.#media.session.track(leaf, stream);
+  }
+
+  /** How large somebody's picture is on the screen, in its own pixels; 0: out of sight; null: it has no place any more. */
+  look(leaf: number, stream: Stream, height: number | null): void {
+    this.#attention.look(leaf, stream, height, performance.now());
+    this.#attend();
+  }
+
+  /** One person before all others, or nobody. */
+  pin(leaf: number | null): void {
+    this.#attention.pin(leaf);
+    this.#update();
   }
 
   leave(): void {
@@ -194,8 +220,8 @@ export class Meeting {
   #enter(group: GroupView): void {
     const former = this.#group;
     this.#group = group;
-    this.#media.session.limitLayers(group.roster.length);
-    this.#book.keepOnly(new Set(group.roster.map((member) => member.leaf)));
+    const leaves = new Set(group.roster.map((member) => member.leaf));
+    for (const kept of [this.#book, this.#speakers, this.#attention]) kept.keepOnly(leaves);
     for (const text of this.#board.comings(former, group)) this.#notice("calm", text);
     this.#set({ phase: { name: "call" }, epoch: group.epoch, code: group.code, cipher: group.cipher });
     this.#update();
@@ -230,14 +256,39 @@ export class Meeting {
     this.#finished = true;
     window.clearInterval(this.#refresh);
     window.removeEventListener("pagehide", this.#bye);
+    document.removeEventListener("visibilitychange", this.#shown);
     window.setTimeout(() => this.#worker.close(), graceMs);
     this.#set({ phase });
   }
 
+  #listen(): void {
+    const { session } = this.#media;
+    void session.loudness().then(
+      (all) => {
+        if (session !== this.#media.session) return;
+        for (const { leaf, level } of all) this.#speakers.hear(leaf, level, performance.now());
+      },
+      () => undefined, // the connection was closed meanwhile
+    );
+  }
+
+  /** Tells the relay what this device wants to see. */
+  #attend(): void {
+    const { session } = this.#media;
+    const of = (person: string): number | undefined =>
+      this.#group?.roster.find((member) => member.person === person)?.leaf;
+    const most = matchMedia("(max-width: 44rem)").matches ? PICTURES.narrow : PICTURES.wide;
+    session.wish(
+      this.#attention.wishes(session.viewables(of), this.#speakers.recent(), most, performance.now()),
+    );
+  }
+
   #update(): void {
     if (this.#finished) return;
+    this.#attend();
+    const seen = { book: this.#book, speakers: this.#speakers, pinned: this.#attention.pinned };
     this.#set({
-      people: this.#group ? assemble(this.#group, this.#book, this.#marks, Date.now(), performance.now()) : [],
+      people: this.#group ? assemble(this.#group, seen, this.#marks, Date.now(), performance.now()) : [],
       local: this.#media.local,
       relay: this.#media.link,
       notices: this.#board.current(Date.now()),

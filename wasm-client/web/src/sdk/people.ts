@@ -1,12 +1,20 @@
 // CLNT-7: the people on screen: the MLS tree's leaves, one for one and in its order (PF-06), with what was seen of each.
 import type { GroupView } from "./messages";
 import type { ReceptionBook } from "./reception";
+import type { SpeakerBook } from "./speakers";
 import { NO_MEDIA, type MediaState, type Person, type Stream } from "./state";
 import { trustOf, type ComparedMarks } from "./trust";
 
+/** What this device itself saw and heard, and whom its user put before the others. */
+export interface Seen {
+  book: ReceptionBook;
+  speakers: SpeakerBook;
+  pinned: number | null;
+}
+
 export function assemble(
   group: GroupView,
-  book: ReceptionBook,
+  { book, speakers, pinned }: Seen,
   marks: ComparedMarks,
   wallMs: number,
   tickMs: number,
@@ -17,6 +25,8 @@ export function assemble(
     return {
       ...member,
       me,
+      speaking: !me && speakers.isSpeaking(member.leaf, tickMs),
+      pinned: member.leaf === pinned,
       trust: trustOf(member, me ? [] : marks.all, group.roster, wallMs),
       media: me
         ? NO_MEDIA

@@ -56,6 +56,10 @@ export interface Person {
   /** End of the certificate's life, Unix ms. */
   readonly validUntil: number;
   readonly trust: Trust;
+  /** Heard by this device, in the sound that it opened. */
+  readonly speaking: boolean;
+  /** Put before the others by this device's user. */
+  readonly pinned: boolean;
   readonly media: Readonly<Record<Stream, MediaState>>;
 }
 

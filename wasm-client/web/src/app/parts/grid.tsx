@@ -16,14 +16,17 @@ export function Grid({ meeting, state }: { meeting: Meeting; state: MeetingState
       : person.media.screen.state === "live" && meeting.track(person.leaf, "screen") !== null,
   );
   const others = state.people.filter((person) => !person.me);
+  const large = sharing.length > 0 || others.some((person) => person.pinned);
+  // Pinned first; the others keep their places.
+  const tiles = [...state.people].sort((a, b) => Number(b.pinned) - Number(a.pinned));
   return (
     <>
       <ul
         class="grid"
         data-testid="tiles"
         data-count={state.people.length}
-        data-sharing={sharing.length > 0}
-        data-columns={columns(state.people.length, narrow, sharing.length > 0)}
+        data-sharing={large}
+        data-columns={columns(state.people.length, narrow, large)}
       >
         {sharing.map((person) => (
           <Tile
@@ -32,11 +35,13 @@ export function Grid({ meeting, state }: { meeting: Meeting; state: MeetingState
             person={person}
             picture={person.me ? meeting.ownTrack("screen") : meeting.track(person.leaf, "screen")}
             received={person.me ? null : person.media.screen}
+            onLook={person.me ? null : (height) => meeting.look(person.leaf, "screen", height)}
+            onPin={null}
             sound={null}
             muted={false}
           />
         ))}
-        {state.people.map((person) =>
+        {tiles.map((person) =>
           person.me ? (
             <OwnTile key="me" meeting={meeting} state={state} person={person} />
           ) : (
@@ -66,6 +71,8 @@ function OwnTile({ meeting, state, person }: { meeting: Meeting; state: MeetingS
       person={person}
       picture={isOn(state.local.camera) ? meeting.ownTrack("camera") : null}
       received={null}
+      onLook={null}
+      onPin={null}
       sound={null}
       muted={!isOn(state.local.microphone)}
     />
@@ -79,6 +86,8 @@ function TheirTile({ meeting, person }: { meeting: Meeting; person: Person }): J
       person={person}
       picture={meeting.track(person.leaf, "camera")}
       received={person.media.camera}
+      onLook={(height) => meeting.look(person.leaf, "camera", height)}
+      onPin={() => meeting.pin(person.pinned ? null : person.leaf)}
       sound={person.media.microphone}
       muted={false}
     />

@@ -34,6 +34,11 @@ export const MicOff = (): JSX.Element => (
     <Slash />
   </Icon>
 );
+export const Pin = (): JSX.Element => (
+  <Icon>
+    <path d="M9 4h6l-1 6 3 3v2H7v-2l3-3-1-6zM12 15v5" />
+  </Icon>
+);
 export const Camera = (): JSX.Element => (
   <Icon>
     <CameraBody />

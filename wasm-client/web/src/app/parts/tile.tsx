@@ -1,7 +1,8 @@
 // One person, or one shared screen. A member without media is a tile too: the tiles are the MLS tree (PF-06).
 import type { JSX } from "preact";
 import type { MediaState, Person } from "../../sdk/state";
-import { Alert, MicOff } from "./icons";
+import { Alert, MicOff, Pin } from "./icons";
+import { useLook } from "./look";
 import { hue, initials, sealedWords } from "../words";
 import { Video } from "./video";
 
@@ -13,16 +14,23 @@ export interface TileProps {
   sound: MediaState | null;
   muted: boolean;
   kind: "person" | "screen";
+  /** Told of the picture's height in pixels of the screen, 0 while it is out of sight, null when it goes. */
+  onLook: ((height: number | null) => void) | null;
+  onPin: (() => void) | null;
 }
 
-export function Tile({ person, picture, received, sound, muted, kind }: TileProps): JSX.Element {
+export function Tile({ person, picture, received, sound, muted, kind, onLook, onPin }: TileProps): JSX.Element {
+  const place = useLook(onLook);
   const problem = sealed(received) ?? sealed(sound);
   const shown = picture !== null && (received === null || received.state === "live");
   const name = person.me ? `${person.name} (you)` : person.name;
   const label = kind === "screen" ? `${person.me ? "Your" : `${person.name}'s`} screen` : name;
   return (
     <li
+      ref={place}
       class={`tile tile-${kind}`}
+      data-pinned={person.pinned && kind === "person"}
+      data-speaking={person.speaking && kind === "person"}
       data-testid={kind === "screen" ? "screen-tile" : "tile"}
       data-leaf={person.leaf}
       data-me={person.me}
@@ -63,6 +71,19 @@ export function Tile({ person, picture, received, sound, muted, kind }: TileProp
         {person.guest && kind === "person" && <span class="badge badge-guest">Guest</span>}
         {person.trust === "changed" && <span class="badge badge-alarm">New key</span>}
       </p>
+      {onPin && (
+        <button
+          type="button"
+          class="tile-pin"
+          data-testid="pin"
+          aria-pressed={person.pinned}
+          aria-label={`Show ${person.name} large`}
+          title={person.pinned ? "Back into the row" : "Show large"}
+          onClick={onPin}
+        >
+          <Pin />
+        </button>
+      )}
     </li>
   );
 }

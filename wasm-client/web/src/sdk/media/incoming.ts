@@ -10,6 +10,7 @@ export class Incoming {
   producer: ProducerInfo | null = null;
   /** Whose frames opened here. */
   authenticated: { leaf: number; stream: Stream } | null = null;
+  readonly loudness = new Loudness();
 
   constructor(
     readonly id: string,
@@ -39,6 +40,25 @@ export class Incoming {
 
   forget(): void {
     this.authenticated = null;
+    this.askAnew();
+  }
+
+  /** The worker says with the next frame whose it is, as it did with the first. */
+  askAnew(): void {
     this.worker.post({ type: "forget-sender", id: this.id });
+  }
+}
+
+/** Of a sound that the browser has decoded: from its growing totals, the loudness in between. */
+class Loudness {
+  #energy = 0;
+  #duration = 0;
+
+  /** The root mean square since the last call, a full-scale square wave being 1; null where nothing was played. */
+  since(energy: number, duration: number): number | null {
+    const [more, longer] = [energy - this.#energy, duration - this.#duration];
+    this.#energy = energy;
+    this.#duration = duration;
+    return longer > 0 && more >= 0 ? Math.sqrt(more / longer) : null;
   }
 }

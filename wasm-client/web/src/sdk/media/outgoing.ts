@@ -17,6 +17,8 @@ export class Outgoing {
   /** A clone, so that disabling it does not darken the picture that the person sees of themselves. */
   #track: MediaStreamTrack | null = null;
   #audible = true;
+  /** CLNT-32: the layers that somebody wants; null: the relay said nothing of that. */
+  #wanted: readonly number[] | null = null;
   #stopped = false;
   #closed = false;
 
@@ -57,6 +59,13 @@ export class Outgoing {
   confirm(): void {
     this.#confirmed = true;
     this.#release();
+    this.#encodeSoon();
+  }
+
+  /** CLNT-32: only these layers are encoded from now on. Before the worker has confirmed this sender all are: it needs a frame for that. */
+  want(layers: readonly number[]): void {
+    this.#wanted = layers;
+    this.#encodeSoon();
   }
 
   get awaitsConfirmation(): boolean {
@@ -86,15 +95,23 @@ export class Outgoing {
     this.#release();
     await this.transceiver.sender.replaceTrack(next).catch(() => undefined);
     former?.stop();
-    if (this.stream === "camera" || this.stream === "screen") await this.#encode(next !== null);
+    await this.#encode();
   }
 
-  /** Firefox goes on with black frames where there is no track; a camera that is off sends nothing. */
-  async #encode(active: boolean): Promise<void> {
+  #encodeSoon(): void {
+    this.#applied = this.#applied.then(() => this.#encode());
+  }
+
+  /** Firefox goes on with black frames where there is no track; a camera that is off sends nothing, nor one that nobody looks at. */
+  async #encode(): Promise<void> {
+    if (this.stream !== "camera" && this.stream !== "screen") return;
+    if (this.#stopped || this.#closed) return;
+    const wanted = this.#confirmed ? this.#wanted : null;
     const { sender } = this.transceiver;
     const parameters = sender.getParameters();
-    if (parameters.encodings.every((encoding) => (encoding.active ?? true) === active)) return;
-    for (const encoding of parameters.encodings) encoding.active = active;
+    const due = parameters.encodings.map((_, layer) => this.#track !== null && (wanted?.includes(layer) ?? true));
+    if (parameters.encodings.every((encoding, layer) => (encoding.active ?? true) === due[layer])) return;
+    parameters.encodings.forEach((encoding, layer) => (encoding.active = due[layer] ?? true));
     await sender.setParameters(parameters).catch(() => undefined);
   }
 

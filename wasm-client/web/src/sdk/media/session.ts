@@ -1,7 +1,8 @@
 // One RTCPeerConnection with the relay and the signalling connection it was negotiated over. When either is lost for
 // good the session is over and a new one takes its place; nothing is repaired halfway.
 import type { EngineWorker } from "../engine-worker";
-import type { FromRelay, ProducerInfo, RelayErrorCode } from "../relay/messages";
+import type { Viewable } from "../attention";
+import type { FromRelay, ProducerInfo, RelayErrorCode, Wish } from "../relay/messages";
 import { RelaySocket } from "../relay/socket";
 import { STREAMS, type Stream } from "../state";
 import { configuration, type Way } from "./attach";
@@ -23,6 +24,17 @@ export interface SessionEvents {
   unconfirmed(stream: Stream): void;
 }
 
+/** What the relay takes for granted of a view that nobody wished anything about. */
+const AS_SUBSCRIBED = { paused: false, max_layer: null, pinned: false };
+
+interface InboundAudio {
+  type: string;
+  kind?: string;
+  trackIdentifier?: string;
+  totalAudioEnergy?: number;
+  totalSamplesDuration?: number;
+}
+
 const TRACK_MS = 500;
 /** Firefox sends one black frame a second while a track is disabled, and a busy machine starts encoders late. */
 const CONFIRM_WITHIN_MS = 8_000;
@@ -37,8 +49,10 @@ export class RelaySession {
   /** Own producers, by mid, as the relay named them. */
   #producers = new Map<string, string>();
   #socket: RelaySocket | null = null;
-  #maxLayer: number | null = null;
   #ready = false;
+  /** The producers of the last offer that was answered: what the relay knows us to receive. */
+  #agreed = new Set<string>();
+  readonly #wished = new Map<string, Wish>();
   #over = false;
   #keysThere = false;
   #negotiation: { id: number; answered: (sdp: string | null) => void } | null = null;
@@ -136,10 +150,52 @@ export class RelaySession {
     }
   }
 
-  /** The more tiles, the smaller each: the relay need not send what nobody can see. */
-  limitLayers(people: number): void {
-    this.#maxLayer = people <= 4 ? null : people <= 9 ? 1 : 0;
-    for (const { producer } of this.#incoming) if (producer) this.#limit(producer);
+  /** The pictures that can be had. `leafOf` says whose one is that nothing was opened of: the relay's word, good enough for a wish. */
+  viewables(leafOf: (participant: string) => number | undefined): Viewable[] {
+    return this.#incoming.flatMap(({ producer, authenticated }) =>
+      producer?.kind === "video"
+        ? [
+            {
+              producer: producer.producer,
+              leaf: authenticated?.leaf ?? leafOf(producer.participant) ?? null,
+              stream: producer.source,
+            },
+          ]
+        : [],
+    );
+  }
+
+  /** Tells the relay what changed of what is wished for. */
+  wish(wishes: readonly Wish[]): void {
+    const changed = wishes.filter((wish) => {
+      if (!this.#agreed.has(wish.producer)) return false;
+      const former = this.#wished.get(wish.producer) ?? AS_SUBSCRIBED;
+      return wish.paused !== former.paused || wish.max_layer !== former.max_layer || wish.pinned !== former.pinned;
+    });
+    if (changed.length === 0) return;
+    for (const wish of changed) {
+      // What comes back is to be shown with its first frame: the worker says anew whose it is.
+      const back = !wish.paused && this.#wished.get(wish.producer)?.paused === true;
+      if (back) this.#incoming.find((end) => end.producer?.producer === wish.producer)?.askAnew();
+      this.#wished.set(wish.producer, wish);
+    }
+    this.#socket?.send({ type: "wishes", wishes: changed });
+  }
+
+  /** CLNT-30: how loud each sound was since the last call, of those whose leaf was authenticated. */
+  async loudness(): Promise<{ leaf: number; level: number }[]> {
+    const report = await this.#peer.getStats();
+    const told: { leaf: number; level: number }[] = [];
+    report.forEach((entry: InboundAudio) => {
+      if (entry.type !== "inbound-rtp" || entry.kind !== "audio" || entry.trackIdentifier === undefined) return;
+      const end = this.#incoming.find(({ track }) => track.id === entry.trackIdentifier);
+      const { totalAudioEnergy: energy = 0, totalSamplesDuration: duration = 0 } = entry;
+      if (!end) return;
+      const level = end.loudness.since(energy, duration);
+      if (end.authenticated?.stream === "microphone" && level !== null)
+        told.push({ leaf: end.authenticated.leaf, level });
+    });
+    return told;
   }
 
   statistics(): Promise<RTCStatsReport> {
@@ -195,11 +251,6 @@ export class RelaySession {
     incoming.serve(producer);
   }
 
-  #limit(producer: ProducerInfo): void {
-    if (producer.source === "camera")
-      this.#socket?.send({ type: "set-layer", producer: producer.producer, max_layer: this.#maxLayer });
-  }
-
   #receive(message: FromRelay): void {
     switch (message.type) {
       case "ready":
@@ -211,7 +262,10 @@ export class RelaySession {
         this.#negotiation.answered(message.sdp);
         return;
       case "producers":
-        for (const gone of message.removed) this.#incoming.find((end) => end.producer?.producer === gone)?.retire();
+        for (const gone of message.removed) {
+          this.#wished.delete(gone);
+          this.#incoming.find((end) => end.producer?.producer === gone)?.retire();
+        }
         for (const producer of message.added) this.#subscribe(producer);
         if (!this.#ready || message.added.length > 0 || message.removed.length > 0) {
           this.#ready = true;
@@ -219,6 +273,11 @@ export class RelaySession {
           void this.#negotiate();
         }
         return;
+      case "wanted-layers": {
+        const mine = [...this.#outgoing.values()].find(({ id }) => this.#producerOf(id) === message.producer);
+        mine?.want(message.layers);
+        return;
+      }
       case "error":
         if (message.fatal || message.code === "transport-lost") this.#end(message.code);
         else if (message.code === "offer" || message.code === "not-allowed" || message.code === "too-many") {
@@ -264,6 +323,9 @@ export class RelaySession {
     const answer = new Promise<string | null>((answered) => {
       this.#negotiation = { id, answered };
     });
+    const subscribe = this.#incoming.flatMap(({ transceiver: { mid }, producer }) =>
+      mid !== null && producer && described.get(mid) === "recvonly" ? [{ mid, producer: producer.producer }] : [],
+    );
     this.#socket?.send({
       type: "offer",
       id,
@@ -271,9 +333,7 @@ export class RelaySession {
       publish: [...this.#outgoing.values()].flatMap(({ transceiver: { mid }, stream }) =>
         mid !== null && described.get(mid) === "sendonly" ? [{ mid, source: stream }] : [],
       ),
-      subscribe: this.#incoming.flatMap(({ transceiver: { mid }, producer }) =>
-        mid !== null && producer && described.get(mid) === "recvonly" ? [{ mid, producer: producer.producer }] : [],
-      ),
+      subscribe,
     });
     const text = await answer;
     this.#negotiation = null;
@@ -283,7 +343,8 @@ export class RelaySession {
       return;
     }
     await this.#peer.setRemoteDescription({ type: "answer", sdp: hardenAnswer(text) });
-    if (this.#maxLayer !== null) for (const { producer } of this.#incoming) if (producer) this.#limit(producer);
+    this.#agreed = new Set(subscribe.map(({ producer }) => producer));
+    this.events.changed();
   }
 
   #producerOf(id: string): string | undefined {

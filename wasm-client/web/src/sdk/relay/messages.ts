@@ -9,7 +9,7 @@ export type ToRelay =
   | { type: "offer"; id: number; sdp: string; publish: Publish[]; subscribe: Subscribe[] }
   | { type: "key-frame-sent"; producer: string; ssrc: number; rtp_timestamp: number }
   | { type: "request-key-frame"; producer: string }
-  | { type: "set-layer"; producer: string; max_layer: number | null }
+  | { type: "wishes"; wishes: Wish[] }
   | { type: "pause"; producer: string }
   | { type: "resume"; producer: string }
   | { type: "close-producer"; producer: string }
@@ -25,10 +25,19 @@ export interface Subscribe {
   producer: string;
 }
 
+export interface Wish {
+  producer: string;
+  /** The highest layer wanted, 0 being the lowest; null: all there are. */
+  max_layer: number | null;
+  paused: boolean;
+  pinned: boolean;
+}
+
 export type FromRelay =
   | { type: "ready"; participant: string }
   | { type: "answer"; id: number; sdp: string; producers: { mid: string; producer: string }[] }
   | { type: "producers"; added: ProducerInfo[]; removed: string[] }
+  | { type: "wanted-layers"; producer: string; layers: number[] }
   | { type: "error"; code: RelayErrorCode; message: string; fatal: boolean }
   | { type: "pong" };
 
@@ -50,6 +59,7 @@ export type RelayErrorCode =
   | "replaced"
   | "disconnected"
   | "transport-lost"
+  | "relay-full"
   | "shutting-down";
 
 /** A text frame of the relay, or null for what is no message. The relay is not trusted, so its fields are checked where they matter. */
@@ -76,6 +86,8 @@ function isMessage(value: unknown): value is FromRelay {
       );
     case "producers":
       return everyHas(value["added"], ["producer", "participant", "source", "kind"]) && isStrings(value["removed"]);
+    case "wanted-layers":
+      return typeof value["producer"] === "string" && isNumbers(value["layers"]);
     case "error":
       return (
         typeof value["code"] === "string" && typeof value["message"] === "string" && typeof value["fatal"] === "boolean"
@@ -93,6 +105,10 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function isStrings(value: unknown): boolean {
   return Array.isArray(value) && value.every((item) => typeof item === "string");
+}
+
+function isNumbers(value: unknown): boolean {
+  return Array.isArray(value) && value.every((item) => typeof item === "number");
 }
 
 function everyHas(value: unknown, fields: string[]): boolean {
