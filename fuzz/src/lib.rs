@@ -13,11 +13,13 @@ mod identity;
 mod input;
 mod meeting;
 mod mls;
+mod seeded;
 
 pub use frames::{header, open, shell};
 pub use identity::certificate;
-pub use input::{Input, seeded};
+pub use input::Input;
 pub use meeting::{commit, server_message, welcome};
+pub use seeded::seeded;
 
 /// A target's name and body.
 pub type Target = (&'static str, fn(&[u8]));

@@ -264,6 +264,11 @@ impl Client {
 
     /// An SRTP packet.
     pub fn seal(&mut self, packet: &Rtp) -> Vec<u8> {
+        self.try_seal(packet).unwrap()
+    }
+
+    /// The same; `None` where this number was used already.
+    pub fn try_seal(&mut self, packet: &Rtp) -> Option<Vec<u8>> {
         let extensions: Vec<(u8, &[u8])> = packet.extensions.iter().map(|(id, v)| (*id, v.as_slice())).collect();
         let mut bytes = Vec::new();
         Outgoing {
@@ -281,8 +286,8 @@ impl Client {
             bytes.resize(bytes.len() + usize::from(packet.padding) - 1, 0);
             bytes.push(packet.padding);
         }
-        self.srtp.as_mut().unwrap().seal_rtp(&mut bytes).unwrap();
-        bytes
+        self.srtp.as_mut().unwrap().seal_rtp(&mut bytes).ok()?;
+        Some(bytes)
     }
 
     pub fn seal_control(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {

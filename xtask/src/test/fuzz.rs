@@ -1,4 +1,4 @@
-//! libFuzzer on each target of `fuzz/`, a minute each: a part of `--long`.
+//! libFuzzer on each target of `fuzz/` and `sfu-relay/fuzz/`, a minute each: a part of `--long`.
 //!
 //! It needs neither a nightly compiler nor cargo-fuzz: the coverage that guides libFuzzer comes from a pass that every
 //! rustc has. What it does not have is the address sanitizer, and there is no unsafe code of ours to watch with it.
@@ -7,7 +7,7 @@ use super::tally::Tally;
 use crate::{layout, run, say};
 use anyhow::{Context, Result, bail};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const SECONDS_EACH: u32 = 60;
@@ -19,22 +19,33 @@ const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
      -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
      -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing";
 
+/// A crate of targets: its folder and name. The relay has one of its own, which is not built with the core.
+const CRATES: [(&str, &str); 2] = [("fuzz", "fuzz"), ("sfu-relay/fuzz", "relay-fuzz")];
+
+struct Target {
+    folder: &'static str,
+    package: &'static str,
+    name: String,
+}
+
 pub(crate) fn run(filter: Option<&str>) -> Result<Tally> {
-    let targets: Vec<String> = targets()?
+    let targets: Vec<Target> = targets()?
         .into_iter()
-        .filter(|name| filter.is_none_or(|part| name.contains(part)))
+        .filter(|target| filter.is_none_or(|part| target.name.contains(part)))
         .collect();
     let mut tally = Tally::default();
     if targets.is_empty() {
         return Ok(tally);
     }
-    let built = build()?;
-    for name in targets {
+    let packages: Vec<&str> = CRATES.iter().map(|(_, package)| *package).collect();
+    let wanted = |package: &&str| targets.iter().any(|target| target.package == *package);
+    let built = build(packages.into_iter().filter(wanted))?;
+    for Target { folder: of, name, .. } in targets {
         let step = say::step(&format!("fuzzing {name} for {SECONDS_EACH} s"));
         let folder = layout::target()?.join("fuzz").join(&name);
         let corpus = folder.join("corpus");
         fs::create_dir_all(&corpus)?;
-        unpack(&name, &corpus)?;
+        unpack(of, &name, &corpus)?;
         let mut fuzzer = Command::new(built.join(format!("fuzz_{name}")));
         fuzzer
             .arg(&corpus)
@@ -54,40 +65,40 @@ pub(crate) fn run(filter: Option<&str>) -> Result<Tally> {
     Ok(tally)
 }
 
-fn targets() -> Result<Vec<String>> {
-    let folder = layout::root().join("fuzz/fuzz_targets");
-    let mut names = Vec::new();
-    for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))? {
-        let path = entry?.path();
-        if let Some(name) = path.file_stem().and_then(|name| name.to_str()) {
-            names.push(name.to_owned());
+fn targets() -> Result<Vec<Target>> {
+    let mut targets = Vec::new();
+    for (folder, package) in CRATES {
+        let doors = layout::root().join(folder).join("fuzz_targets");
+        for entry in fs::read_dir(&doors).with_context(|| format!("cannot list {}", doors.display()))? {
+            let path = entry?.path();
+            if let Some(name) = path.file_stem().and_then(|name| name.to_str()) {
+                targets.push(Target {
+                    folder,
+                    package,
+                    name: name.to_owned(),
+                });
+            }
         }
     }
-    names.sort();
-    Ok(names)
+    targets.sort_by(|a, b| (a.package, &a.name).cmp(&(b.package, &b.name)));
+    Ok(targets)
 }
 
-fn build() -> Result<std::path::PathBuf> {
+fn build(packages: impl Iterator<Item = &'static str>) -> Result<PathBuf> {
     let step = say::step("building the fuzzers - compiles everything anew, with coverage");
     // With a target named, build scripts and macros are compiled without the flags: they have no libFuzzer to link.
     let host = host()?;
     let folder = layout::target()?.join("fuzz");
-    let mut build = run::cargo();
-    build
-        .args([
-            "build",
-            "--package",
-            "fuzz",
-            "--features",
-            "libfuzzer",
-            "--bins",
-            "--target",
-            &host,
-        ])
-        .arg("--target-dir")
-        .arg(&folder)
-        .env("RUSTFLAGS", COVERAGE);
-    run::loudly(&mut build)?;
+    for package in packages {
+        let mut build = run::cargo();
+        build
+            .args(["build", "--package", package, "--features", "libfuzzer", "--bins"])
+            .args(["--target", &host])
+            .arg("--target-dir")
+            .arg(&folder)
+            .env("RUSTFLAGS", COVERAGE);
+        run::loudly(&mut build)?;
+    }
     step.done();
     Ok(folder.join(host).join("debug"))
 }
@@ -102,14 +113,18 @@ fn host() -> Result<String> {
 }
 
 /// The kept corpus is text, one input a line in hexadecimal; libFuzzer wants a file each.
-fn unpack(name: &str, corpus: &Path) -> Result<()> {
-    let kept = layout::root().join(format!("fuzz/corpus/{name}.txt"));
+fn unpack(folder: &str, name: &str, corpus: &Path) -> Result<()> {
+    let kept = kept(folder, name);
     let text = fs::read_to_string(&kept).with_context(|| format!("cannot read {}", kept.display()))?;
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     for (number, line) in lines.enumerate() {
         fs::write(corpus.join(format!("kept-{number}")), bytes(line)?)?;
     }
     Ok(())
+}
+
+fn kept(folder: &str, name: &str) -> PathBuf {
+    layout::root().join(folder).join("corpus").join(format!("{name}.txt"))
 }
 
 fn bytes(line: &str) -> Result<Vec<u8>> {
@@ -135,8 +150,8 @@ mod tests {
 
     #[test]
     fn every_target_has_a_kept_corpus_that_can_be_read() {
-        for name in targets().unwrap() {
-            let text = fs::read_to_string(layout::root().join(format!("fuzz/corpus/{name}.txt"))).unwrap();
+        for Target { folder, name, .. } in targets().unwrap() {
+            let text = fs::read_to_string(kept(folder, &name)).unwrap();
             assert!(
                 text.lines()
                     .filter(|line| !line.starts_with('#'))
