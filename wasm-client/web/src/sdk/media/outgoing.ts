@@ -1,5 +1,6 @@
 // CLNT-5: one sender and the rule of PF-28: what a person says or shows is released only when the worker has sealed a frame of
-// this very sender. Until then the track is disabled, which encoders turn into silence and black.
+// this very sender. Until then the track is disabled, which encoders turn into silence and black; and before there are keys
+// to seal with, it is not given to the encoder at all, which has better uses for the processor while somebody joins.
 import type { TransformOptions } from "../messages";
 import type { Stream } from "../state";
 import { attach, type Way } from "./attach";
@@ -19,6 +20,7 @@ export class Outgoing {
   #audible = true;
   /** CLNT-32: the layers that somebody wants; null: the relay said nothing of that. */
   #wanted: readonly number[] | null = null;
+  #keysThere = false;
   #stopped = false;
   #closed = false;
 
@@ -35,7 +37,7 @@ export class Outgoing {
 
   get state(): OutgoingState {
     if (this.#stopped) return "unsealed";
-    if (!this.#track) return "idle";
+    if (!this.#given) return "idle";
     return this.#confirmed ? "sent" : "held";
   }
 
@@ -43,10 +45,16 @@ export class Outgoing {
   carry(track: MediaStreamTrack | null): Promise<void> {
     if (this.#given !== track) {
       this.#given = track;
-      // One after the other, each with what is wanted by then: browsers answer such calls late and in parts.
-      this.#applied = this.#applied.then(() => this.#apply());
+      this.#applySoon();
     }
     return this.#applied;
+  }
+
+  /** There are keys to seal with. What comes without them later (a rejoin) is dropped by the worker; the encoder goes on. */
+  keysAreThere(): void {
+    if (this.#keysThere) return;
+    this.#keysThere = true;
+    this.#applySoon();
   }
 
   /** Muting keeps the track: silence is sent, sealed like speech and just as long. */
@@ -82,11 +90,17 @@ export class Outgoing {
     this.#closed = true;
     this.#track?.stop();
     this.#track = null;
+    this.#given = null;
     void this.transceiver.sender.replaceTrack(null).catch(() => undefined);
   }
 
+  /** One after the other, each with what is wanted by then: browsers answer such calls late and in parts. */
+  #applySoon(): void {
+    this.#applied = this.#applied.then(() => this.#apply());
+  }
+
   async #apply(): Promise<void> {
-    const given = this.#given;
+    const given = this.#keysThere ? this.#given : null;
     if (given === this.#carried || this.#stopped || this.#closed) return;
     this.#carried = given;
     const former = this.#track;

@@ -88,6 +88,7 @@ export class RelaySession {
   /** The group's keys are there (or not): only then does silence of the worker mean something. */
   expectSealing(keysThere: boolean): void {
     this.#keysThere = keysThere;
+    if (keysThere) for (const outgoing of this.#outgoing.values()) outgoing.keysAreThere();
   }
 
   async carry(stream: Stream, track: MediaStreamTrack | null): Promise<void> {
@@ -225,6 +226,7 @@ export class RelaySession {
     chooseExtensions(transceiver);
     const outgoing = new Outgoing(`${this.#name}-${stream}`, stream, transceiver, this.worker, this.way);
     this.#outgoing.set(stream, outgoing);
+    if (this.#keysThere) outgoing.keysAreThere();
     return outgoing;
   }
 
