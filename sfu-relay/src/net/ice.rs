@@ -108,7 +108,8 @@ impl IceLite {
         if !fresh && !known {
             return Checked::Replayed;
         }
-        if !self.allow(now) {
+        // Whoever recorded one and repeats it cannot use up what its client needs.
+        if !self.allow(now, if fresh { 0.0 } else { BURST / 2.0 }) {
             return Checked::TooMany;
         }
         // RELY-40: a nomination moves the path, at any time: this is how a client changes its network. Before the first one, the newest
@@ -149,11 +150,12 @@ impl IceLite {
         true
     }
 
-    fn allow(&mut self, now: Instant) -> bool {
+    /// Whether there is an answer left beyond `reserve`.
+    fn allow(&mut self, now: Instant, reserve: f64) -> bool {
         let passed = now.saturating_duration_since(self.refilled).as_secs_f64();
         self.refilled = self.refilled.max(now);
         self.allowance = (self.allowance + passed * RATE).min(BURST);
-        let allowed = self.allowance >= 1.0;
+        let allowed = self.allowance >= 1.0 + reserve;
         if allowed {
             self.allowance -= 1.0;
         }
