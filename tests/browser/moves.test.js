@@ -1,18 +1,20 @@
 // A relay is replaced by another one under a call, as when its machine is to be updated.
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { Calls } from "./lib/call.js";
 import { freeMediaPort, freePort, SplitConclave } from "./lib/conclave.js";
 import { goesOn, hears } from "./lib/measure.js";
 import { Gate, OUTSIDE } from "./lib/network.js";
 import { agreed } from "./lib/person.js";
 
-const calls = new Calls(() => SplitConclave.start({ outside: OUTSIDE, media: (port) => ["--media", `127.0.0.1:${port}`, "--drain", "60"] }));
 /** @type {Gate} */
 let gate;
-before(async () => {
-  gate = await Gate.open(calls.conclave.signalling);
+const calls = new Calls(async () => {
+  const media = (/** @type {number} */ port) => ["--media", `127.0.0.1:${port}`, "--drain", "60"];
+  const conclave = await SplitConclave.start({ outside: OUTSIDE, media });
+  gate = await Gate.open(conclave.signalling);
+  return conclave;
 });
 after(() => gate?.close());
 

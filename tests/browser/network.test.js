@@ -1,6 +1,6 @@
 // The network between a browser and the relay changes under a call: other addresses, another port, no UDP at all.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { eventually } from "./lib/browser.js";
 import { Calls } from "./lib/call.js";
 import { SplitConclave } from "./lib/conclave.js";
@@ -10,16 +10,16 @@ import { agreed } from "./lib/person.js";
 
 /** @typedef {import("./lib/person.js").Person} Person */
 
-const calls = new Calls(() =>
-  SplitConclave.start({ outside: OUTSIDE, media: (port) => ["--media", `127.0.0.1:${port}`, "--public-ip", OUTSIDE, "--media-tcp", "off"] }),
-);
 /** @type {Nat} */
 let nat;
 /** @type {Gate} */
 let gate;
-before(async () => {
-  nat = await Nat.open(calls.conclave.place.media);
-  gate = await Gate.open(calls.conclave.signalling);
+const calls = new Calls(async () => {
+  const media = (/** @type {number} */ port) => ["--media", `127.0.0.1:${port}`, "--public-ip", OUTSIDE, "--media-tcp", "off"];
+  const conclave = await SplitConclave.start({ outside: OUTSIDE, media });
+  nat = await Nat.open(conclave.place.media);
+  gate = await Gate.open(conclave.signalling);
+  return conclave;
 });
 after(() => {
   nat?.close();

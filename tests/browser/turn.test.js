@@ -26,6 +26,7 @@ before(async () => {
   ]);
 });
 after(async () => {
+  if (process.env.CONCLAVE_TEST_TURN_LOG) console.log(turn?.log);
   await Promise.all(browsers.map((browser) => browser.close()));
   await conclave?.end();
   await turn?.end();

@@ -54,7 +54,7 @@ class Running {
 /** What all kinds of installation share: folders, addresses, the API. */
 class Installation {
   log = "";
-  /** @param {{ folder: string, http: number, media: number, tap: boolean, web: string, level: string, mediaArgs?: (port: number) => string[], more?: string[] }} place */
+  /** @param {{ folder: string, http: number, media: number, tap: boolean, web: string, level: string, mediaOf?: (port: number) => string[], more?: string[] }} place */
   constructor(place) {
     Object.assign(this, place);
     this.place = place;
@@ -74,7 +74,7 @@ class Installation {
 
   mediaArgs() {
     const port = this.place.media;
-    return this.place.mediaArgs?.(port) ?? ["--media", `127.0.0.1:${port}`];
+    return this.place.mediaOf?.(port) ?? ["--media", `127.0.0.1:${port}`];
   }
 
   /** @param {string[]} args */
@@ -108,7 +108,7 @@ export class Conclave extends Installation {
    *   `more`: further arguments
    */
   static async start({ tap = true, web = webApp({ tap }), level = "info", media, more = [] } = {}) {
-    const conclave = new Conclave({ ...(await freePlace()), tap, web, level, mediaArgs: media, more });
+    const conclave = new Conclave({ ...(await freePlace()), tap, web, level, mediaOf: media, more });
     await conclave.up();
     return conclave;
   }
@@ -148,7 +148,7 @@ export class SplitConclave extends Installation {
 
   /** `outside`: the address at which clients are told the relay's signalling is; the relay listens at 127.0.0.1 on the same port. */
   static async start({ tap = true, web = webApp({ tap }), level = "info", media, outside = "127.0.0.1" } = {}) {
-    const split = new SplitConclave({ ...(await freePlace()), tap, web, level, mediaArgs: media });
+    const split = new SplitConclave({ ...(await freePlace()), tap, web, level, mediaOf: media });
     split.signalling = await freePort();
     split.outside = outside;
     await split.startKeyServer();
