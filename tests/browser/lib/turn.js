@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { eventually } from "./browser.js";
 import { freePort } from "./conclave.js";
 
-const SECRET = "a secret of this test's own";
+const SECRET = "north-star-of-the-sea";
 
 export class TurnServer {
   static async start() {
