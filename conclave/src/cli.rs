@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::sfu::values::{Address, Seconds, Tcp, Threads, TokenKey};
+
 #[derive(Debug, Parser)]
 #[command(
     name = "conclave",
@@ -19,13 +21,12 @@ pub(crate) struct Cli {
 }
 
 impl Command {
-    /// The audit has none: all that it has to say is its report.
-    pub(crate) fn log_filter(&self) -> Option<&str> {
+    /// How to log, if that is known at once. The audit does not: all that it has to say is its report. The relay's file may say.
+    pub(crate) fn log_filter(&self) -> Option<Option<&str>> {
         match self {
-            Self::Up(args) => args.logging.log.as_deref(),
-            Self::KeyServer(args) => args.logging.log.as_deref(),
-            Self::Sfu(args) => args.logging.log.as_deref(),
-            Self::Audit(_) => None,
+            Self::Up(args) => Some(args.logging.log.as_deref()),
+            Self::KeyServer(args) => Some(args.logging.log.as_deref()),
+            Self::Sfu(_) | Self::Audit(_) => None,
         }
     }
 }
@@ -48,6 +49,8 @@ pub(crate) struct UpArgs {
     pub service: ServiceArgs,
     #[command(flatten)]
     pub media: MediaArgs,
+    #[command(flatten)]
+    pub turn: TurnArgs,
     /// Delete the data folder first: rooms, log, and the token with all its keys
     #[arg(long)]
     pub fresh: bool,
@@ -63,30 +66,46 @@ pub(crate) struct KeyServerArgs {
     #[arg(long, env = "CONCLAVE_RELAY_URL", value_name = "URL")]
     pub relay_url: String,
     #[command(flatten)]
+    pub turn: TurnArgs,
+    #[command(flatten)]
     pub logging: LoggingArgs,
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "A setting is taken from its flag, else from its environment variable, else from the file, else it is the default."
+)]
 pub(crate) struct SfuArgs {
-    #[command(flatten)]
-    pub media: MediaArgs,
-    /// Address of the signalling WebSocket (`/relay/v1`)
-    #[arg(
-        long,
-        env = "CONCLAVE_SFU_LISTEN",
-        default_value = "127.0.0.1:8444",
-        value_name = "ADDR:PORT"
-    )]
-    pub listen: SocketAddr,
+    /// Configuration file (TOML); docs/sfu.example.toml has every key. Unknown keys are refused
+    #[arg(long, env = "CONCLAVE_SFU_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print the configuration that would be used, and who set what, and do nothing else
+    #[arg(long)]
+    pub check: bool,
+    /// Address of the signalling WebSocket (`/relay/v1`) [default: 127.0.0.1:8444]
+    #[arg(long, env = "CONCLAVE_SFU_LISTEN", value_name = "ADDR:PORT")]
+    pub listen: Option<Address>,
     /// The key server's token key: 64 hex digits, printed by `conclave key-server` at start
     #[arg(long, env = "CONCLAVE_TOKEN_KEY", value_name = "HEX")]
-    pub token_key: String,
+    pub token_key: Option<TokenKey>,
+    /// UDP address for media, one port for all; 0.0.0.0 and [::] mean both families [default: 0.0.0.0:8441]
+    #[arg(long, env = "CONCLAVE_MEDIA", value_name = "ADDR:PORT")]
+    pub media: Option<Address>,
+    /// TCP address for media of those whom UDP does not reach, or `off` [default: that of UDP]
+    #[arg(long, env = "CONCLAVE_MEDIA_TCP", value_name = "ADDR:PORT|off")]
+    pub media_tcp: Option<Tcp>,
+    /// Addresses by which clients reach this machine [default: loopback and that of the default route]
+    #[arg(long, env = "CONCLAVE_PUBLIC_IP", value_delimiter = ',', value_name = "IP,...")]
+    pub public_ip: Option<Vec<IpAddr>>,
+    /// Threads that forward, each with whole rooms, or `auto` for one a core [default: auto]
+    #[arg(long, env = "CONCLAVE_SFU_THREADS", value_name = "COUNT|auto")]
+    pub threads: Option<Threads>,
     /// Address for `/metrics` (Prometheus) and `/health`; not served without it. Let operators reach it, and nobody else
     #[arg(long, env = "CONCLAVE_SFU_OPERATIONS", value_name = "ADDR:PORT")]
-    pub operations: Option<SocketAddr>,
-    /// Seconds that people may stay when the relay is asked to stop; nobody new is let in meanwhile
-    #[arg(long, env = "CONCLAVE_SFU_DRAIN", default_value_t = 0, value_name = "SECONDS")]
-    pub drain: u64,
+    pub operations: Option<Address>,
+    /// Seconds that people may stay when the relay is asked to stop; they are told to find another, and nobody new is let in [default: 0]
+    #[arg(long, env = "CONCLAVE_SFU_DRAIN", value_name = "SECONDS")]
+    pub drain: Option<Seconds>,
     #[command(flatten)]
     pub logging: LoggingArgs,
 }
@@ -150,15 +169,18 @@ pub(crate) struct ServiceArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct MediaArgs {
-    /// UDP address for media, one port for all
+    /// UDP address for media, one port for all; 0.0.0.0 and [::] mean both families
     #[arg(
         long,
         env = "CONCLAVE_MEDIA",
         default_value = "0.0.0.0:8441",
         value_name = "ADDR:PORT"
     )]
-    pub media: SocketAddr,
-    /// Addresses that clients are told to send media to (default: 127.0.0.1)
+    pub media: Address,
+    /// TCP address for media of those whom UDP does not reach, or `off` [default: that of UDP]
+    #[arg(long, env = "CONCLAVE_MEDIA_TCP", value_name = "ADDR:PORT|off")]
+    pub media_tcp: Option<Tcp>,
+    /// Addresses that clients are told to send media to
     #[arg(
         long,
         env = "CONCLAVE_PUBLIC_IP",
@@ -167,6 +189,28 @@ pub(crate) struct MediaArgs {
         value_name = "IP,..."
     )]
     pub public_ip: Vec<IpAddr>,
+    /// Threads that forward media, or `auto` for one a core
+    #[arg(
+        long,
+        env = "CONCLAVE_SFU_THREADS",
+        default_value = "auto",
+        value_name = "COUNT|auto"
+    )]
+    pub threads: Threads,
+    /// Seconds that people may stay when it is asked to stop; they are told, and nobody new is let in
+    #[arg(long, env = "CONCLAVE_SFU_DRAIN", default_value = "0", value_name = "SECONDS")]
+    pub drain: Seconds,
+}
+
+/// TURN, for those whom neither UDP nor TCP reaches the relay.
+#[derive(Debug, Args)]
+pub(crate) struct TurnArgs {
+    /// TURN server of yours, as members' browsers reach it: turns:HOST:PORT?transport=tcp, turn:HOST:PORT. Several with commas
+    #[arg(long, env = "CONCLAVE_TURN_URL", value_delimiter = ',', value_name = "URL,...")]
+    pub turn_url: Vec<String>,
+    /// File with the secret shared with the TURN server (coturn: static-auth-secret); or CONCLAVE_TURN_SECRET in the environment
+    #[arg(long, env = "CONCLAVE_TURN_SECRET_FILE", value_name = "FILE")]
+    pub turn_secret_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -199,7 +243,7 @@ mod tests {
     #[test]
     fn log_is_a_filter_for_services_and_a_folder_for_audits() {
         let up = parse("conclave up --web dist --log debug").unwrap();
-        assert_eq!(up.command.log_filter(), Some("debug"));
+        assert_eq!(up.command.log_filter(), Some(Some("debug")));
         let hash = "0".repeat(64);
         let audit = parse(&format!(
             "conclave audit transcript --bundle b.json --log data/log --root {hash}"

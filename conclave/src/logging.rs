@@ -4,11 +4,14 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::{EnvFilter, fmt};
 
+/// What is logged where nobody says otherwise.
+pub(crate) const USUAL: &str = "info,sqlx=warn";
+
 pub(crate) fn init(filter: Option<&str>) {
-    let filter = filter.unwrap_or("info,sqlx=warn");
+    let filter = filter.unwrap_or(USUAL);
     let (filter, wrong) = match EnvFilter::try_new(filter) {
         Ok(filter) => (filter, None),
-        Err(error) => (EnvFilter::new("info,sqlx=warn"), Some(error)),
+        Err(error) => (EnvFilter::new(USUAL), Some(error)),
     };
     fmt()
         .with_env_filter(filter)

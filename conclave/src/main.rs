@@ -5,7 +5,9 @@ mod cli;
 mod keystore;
 mod logging;
 mod relay;
+mod sfu;
 mod stop;
+mod turn;
 mod up;
 
 use std::process::ExitCode;
@@ -14,11 +16,13 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    logging::init(cli.command.log_filter());
+    if let Some(filter) = cli.command.log_filter() {
+        logging::init(filter);
+    }
     let outcome = match cli.command {
         cli::Command::Up(args) => up::run(args),
         cli::Command::KeyServer(args) => up::key_server(args),
-        cli::Command::Sfu(args) => relay::run(args),
+        cli::Command::Sfu(args) => sfu::run(&args),
         cli::Command::Audit(args) => return audit(args),
     };
     match outcome {

@@ -6,14 +6,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::serve::ListenerExt as _;
-use key_server::{Config, KeyServer, Removal};
+use key_server::{Config, KeyServer, Removal, Turn};
 use sfu_relay::Relay;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::cli::{KeyServerArgs, ServiceArgs, UpArgs};
-use crate::{keystore, relay, stop};
+use crate::{keystore, relay, sfu, stop, turn};
 
 /// Connections that do not end by themselves are cut after this long.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
@@ -23,8 +23,10 @@ pub(crate) fn run(args: UpArgs) -> Result<()> {
     if args.fresh {
         keystore::clear(&args.service.data)?;
     }
-    serve(&args.service, sfu_relay::PATH.to_owned(), |key_server| {
-        relay::start(&args.media, key_server.relay_token_key()).map(Some)
+    let turn = turn::configured(&args.turn)?;
+    let drain = Duration::from_secs(args.media.drain.0);
+    serve(&args.service, sfu_relay::PATH.to_owned(), turn, drain, |key_server| {
+        relay::start(&relay::configured(&args.media, key_server.relay_token_key())).map(Some)
     })
 }
 
@@ -35,12 +37,15 @@ pub(crate) fn key_server(args: KeyServerArgs) -> Result<()> {
         url.starts_with("ws://") || url.starts_with("wss://") || url.starts_with('/'),
         "--relay-url is {url:?}; it must start with ws://, wss:// or / (a path on this origin)"
     );
-    serve(&args.service, args.relay_url, |_| Ok(None))
+    let turn = turn::configured(&args.turn)?;
+    serve(&args.service, args.relay_url, turn, Duration::ZERO, |_| Ok(None))
 }
 
 fn serve(
     args: &ServiceArgs,
     relay_url: String,
+    turn: Option<Turn>,
+    drain: Duration,
     start_relay: impl FnOnce(&KeyServer) -> Result<Option<Relay>>,
 ) -> Result<()> {
     let index = args.web.join("index.html");
@@ -64,6 +69,7 @@ fn serve(
         config.web = Some(args.web.clone());
         config.org.clone_from(&args.org);
         config.relay_url = relay_url;
+        config.turn = turn;
         let key_server = key_server::start(config, keystore)
             .await
             .context("the key server cannot start")?;
@@ -75,7 +81,7 @@ fn serve(
             router = router.merge(sfu_relay::router(relay.clone()));
             tokio::spawn(put_out_the_removed(key_server.removals(), relay.clone()));
         }
-        serve_until_stopped(listener, router, &key_server, relay.as_ref()).await
+        serve_until_stopped(listener, router, &key_server, relay.as_ref(), drain).await
     })
 }
 
@@ -96,6 +102,7 @@ async fn serve_until_stopped(
     router: Router,
     key_server: &KeyServer,
     relay: Option<&Relay>,
+    drain: Duration,
 ) -> Result<()> {
     let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = axum::serve(
@@ -111,10 +118,12 @@ async fn serve_until_stopped(
         () = stop::requested() => {}
     }
     eprintln!("Stopping. What was stored is kept.");
-    let _ = stopping.send(());
     if let Some(relay) = relay {
+        // While people finish, everything is served: without it they could not go on.
+        sfu::drained(relay, drain).await;
         relay.shutdown().await;
     }
+    let _ = stopping.send(());
     key_server.shutdown().await;
     if let Ok(ended) = tokio::time::timeout(STOP_WITHIN, server).await {
         ended?.context("the HTTP server stopped badly")?;
@@ -146,7 +155,12 @@ fn banner(
         args.data.join("log").display()
     );
     match relay {
-        Some(relay) => eprintln!("  relay   media on UDP {}", relay.port()),
+        Some(relay) => {
+            let tcp = relay
+                .tcp_port()
+                .map_or_else(String::new, |port| format!(" and TCP {port}"));
+            eprintln!("  relay   media on UDP {}{tcp}", relay.port());
+        }
         None => eprintln!(
             "  relay   elsewhere; its --token-key is {}",
             hex::encode(key_server.relay_token_key())

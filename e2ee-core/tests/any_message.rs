@@ -89,6 +89,7 @@ fn nonsense(at: &GroupEpoch) -> Vec<ServerMessage> {
     all.push(ServerMessage::RelayToken {
         token: "t".into(),
         expires_in: 1,
+        ice_servers: Vec::new(),
     });
     all.push(ServerMessage::Error {
         code: ErrorCode::RateLimited,

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use e2ee_core::wire::delivery::GONE_SECONDS;
 
+use crate::turn::Turn;
+
 /// Configuration. [`Config::new`] has defaults for all but the places.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -19,6 +21,8 @@ pub struct Config {
     pub log_origin: Option<String>,
     /// Where the relay's signalling WebSocket is: a path on this origin, or a `ws://` or `wss://` address.
     pub relay_url: String,
+    /// A TURN server for those whom the relay does not reach otherwise.
+    pub turn: Option<Turn>,
     /// How long a session lasts.
     pub session_lifetime: Duration,
     /// How long a member's certificate lasts; no longer than its session in any case.
@@ -79,6 +83,7 @@ impl Config {
             org: "Conclave".to_owned(),
             log_origin: None,
             relay_url: "/relay/v1".to_owned(),
+            turn: None,
             session_lifetime: Duration::from_secs(12 * 3600),
             certificate_lifetime: Duration::from_secs(8 * 3600),
             timing: Timing {

@@ -16,7 +16,9 @@ mod log;
 mod relay;
 mod server;
 mod store;
+mod turn;
 
 pub use config::{Config, Limits, Timing};
 pub use error::{Error, SetupError, StorageError};
 pub use server::{KeyServer, Removal, start};
+pub use turn::{Turn, TurnError};

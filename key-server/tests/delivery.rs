@@ -7,6 +7,7 @@ mod support;
 use std::time::Duration;
 
 use e2ee_core::wire::delivery::{ClientMessage, CommitRefusal, ServerMessage};
+use key_server::Turn;
 use support::{TestServer, together, until};
 
 fn nobody_refused(clients: &[&support::Client]) {
@@ -502,4 +503,35 @@ async fn relay_tokens_name_the_certificates_person_and_not_the_rooms_id() {
             Err(error) => assert_eq!(error, relay_token::TokenError::Expired),
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rely_50_members_get_turn_credentials_with_ready_and_fresh_ones_with_each_token() {
+    let server = TestServer::start_with(|c| {
+        c.timing.relay_token = Duration::from_millis(1_100);
+        let urls = vec!["turns:turn.example:5349".to_owned()];
+        c.turn = Some(Turn::new(urls, "north-star-of-the-sea").unwrap());
+    })
+    .await;
+    let room = server.create_room().await;
+    let ada = server.join(&room, "Ada").await;
+    until("credentials were renewed", || ada.see(|s| s.ice_servers.len() >= 3)).await;
+    let person = ada.see(|s| s.roster.as_ref().unwrap().members[0].person.clone());
+    let servers = ada.see(|s| s.ice_servers.clone());
+    let mut expiries = Vec::new();
+    for server in &servers {
+        assert_eq!(server.urls, ["turns:turn.example:5349"]);
+        let (expiry, who) = server.username.split_once(':').unwrap();
+        assert_eq!(who, person);
+        expiries.push(expiry.parse::<u64>().unwrap());
+        let left = expiries[expiries.len() - 1].saturating_sub(support::client::now().as_secs());
+        assert!((3_500..=3_600).contains(&left), "{left} s");
+    }
+    assert!(expiries.is_sorted() && expiries[0] < expiries[expiries.len() - 1]);
+
+    let without = TestServer::start().await;
+    let room = without.create_room().await;
+    let bob = without.join(&room, "Bob").await;
+    until("Bob is in", || bob.see(|s| s.roster.is_some())).await;
+    assert!(bob.see(|s| s.ice_servers.is_empty()));
 }

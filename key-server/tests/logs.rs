@@ -6,8 +6,11 @@ mod support;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use key_server::Turn;
 use support::{TestServer, together, until};
 use tracing_subscriber::EnvFilter;
+
+const TURN_SECRET: &str = "north-star-of-the-sea";
 
 #[derive(Clone, Default)]
 struct Sink(Arc<Mutex<Vec<u8>>>);
@@ -37,7 +40,10 @@ async fn pf_17_a_meetings_log_holds_no_name_no_token_no_key_and_no_word_said() {
         .finish();
     tracing::subscriber::set_global_default(subscriber).unwrap();
 
-    let mut server = TestServer::start().await;
+    let mut server = TestServer::start_with(|c| {
+        c.turn = Some(Turn::new(vec!["turn:turn.example".into()], TURN_SECRET).unwrap());
+    })
+    .await;
     let room = server.create_room().await;
     let ada = server.join(&room, "Ada Lovelace").await;
     until("the group is made", || ada.see(|s| s.code.is_some())).await;
@@ -63,6 +69,10 @@ async fn pf_17_a_meetings_log_holds_no_name_no_token_no_key_and_no_word_said() {
     ];
     secrets.extend([ada.session.clone(), bob.session.clone(), room.id.clone()]);
     secrets.extend(ada.see(|s| s.relay_tokens.clone()));
+    let servers = ada.see(|s| s.ice_servers.clone());
+    assert!(!servers.is_empty());
+    secrets.extend(servers.into_iter().map(|server| server.credential));
+    secrets.push(TURN_SECRET.to_owned());
     for file in std::fs::read_dir(server.folder.path().join("keys")).unwrap() {
         let key: serde_json::Value = serde_json::from_slice(&std::fs::read(file.unwrap().path()).unwrap()).unwrap();
         secrets.push(key["secret"].as_str().unwrap().to_owned());

@@ -1,13 +1,20 @@
 //! What a relay is told at start.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::num::NonZeroUsize;
+
+use crate::net::ice::MAX_SHARDS;
 
 /// Configuration of one relay.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The UDP port for all media, and the address to bind. With the unspecified IPv4 address, IPv6 is bound to the same port as well
-    /// where the machine has it. Port 0 picks a free one.
+    /// The UDP port for all media, and the address to bind. An unspecified address means both families on this port, where the machine has
+    /// both. Port 0 picks a free one.
     pub listen: SocketAddr,
+    /// The TCP port for media of those whom UDP does not reach, and the address to bind, as above. `None`: UDP only.
+    pub listen_tcp: Option<SocketAddr>,
+    /// Threads that forward, each with rooms of its own. `None`: as many as there are cores.
+    pub threads: Option<NonZeroUsize>,
     /// The addresses by which clients reach this machine, each offered as a host candidate. Empty: loopback and the address of the
     /// default route.
     pub public_addresses: Vec<IpAddr>,
@@ -21,6 +28,8 @@ impl Config {
     pub fn new(listen: SocketAddr, token_key: [u8; 32]) -> Self {
         Config {
             listen,
+            listen_tcp: None,
+            threads: None,
             public_addresses: Vec::new(),
             token_key,
             limits: Limits::default(),
@@ -46,6 +55,12 @@ impl Default for Limits {
             peers: 10_000,
         }
     }
+}
+
+/// How many threads: as asked for, or one a core.
+pub(crate) fn thread_count(config: &Config) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    config.threads.map_or_else(cores, NonZeroUsize::get).min(MAX_SHARDS)
 }
 
 /// Loopback and the address packets to the world would leave from. Nothing is sent to find out.

@@ -8,7 +8,7 @@
 //! forward/ per producer: layers, history, loss; per consumer: layer choice, rewriting
 //! sdp/     offers read, answers written        dd/  Dependency Descriptor
 //! rtp/     headers, RTCP, transport-wide feedback
-//! net/     demultiplexer, STUN, DTLS, SRTP, and the thread with the sockets
+//! net/     demultiplexer, STUN, DTLS, SRTP, TCP, and the threads with the sockets
 //! ```
 //!
 //! The relay holds no media key: what SRTP protects on each hop is SFrame ciphertext inside. It has no dependency on `e2ee-core` or
@@ -18,6 +18,7 @@
 mod arena;
 mod config;
 pub mod dd;
+mod directory;
 pub mod engine;
 mod forward;
 pub mod net;

@@ -1,6 +1,5 @@
 //! A participant at the relay: its signalling session, its transport, what it sends and receives.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rand::RngCore;
@@ -12,6 +11,7 @@ use crate::forward::consumer::Consumer;
 use crate::forward::producer::Producer;
 use crate::net::dtls::{DtlsError, DtlsServer, Fingerprint, Identity};
 use crate::net::ice::IceLite;
+use crate::net::remote::Remote;
 use crate::net::srtp::Srtp;
 use crate::room::Room;
 use crate::rtp::extension::ExtensionIds;
@@ -53,13 +53,15 @@ pub(crate) struct Transport {
     pub(crate) ice: IceLite,
     pub(crate) dtls: DtlsServer,
     pub(crate) srtp: Option<Box<Srtp>>,
-    pub(crate) paths: Vec<SocketAddr>,
+    pub(crate) paths: Vec<Remote>,
     /// Where the next packet to this peer is written.
     pub(crate) run: Run,
     pub(crate) created: Instant,
     /// When something authentic came last.
     pub(crate) heard: Instant,
     pub(crate) ids: ExtensionIds,
+    /// A bit for each payload type that is sound: what goes on where there is no room for all.
+    pub(crate) sound: u128,
     pub(crate) streams: SsrcMap<Stream>,
     pub(crate) arrivals: Recorder,
     pub(crate) next_feedback: Instant,
@@ -75,13 +77,14 @@ impl Transport {
     pub(crate) fn new(
         offer: &Offer,
         identity: &Identity,
+        shard: usize,
         rng: &mut impl RngCore,
         now: Instant,
     ) -> Result<Self, DtlsError> {
         Ok(Transport {
             session_id: offer.session_id.clone(),
             fingerprint: offer.fingerprint,
-            ice: IceLite::new(offer.ice.ufrag.clone(), rng),
+            ice: IceLite::new(offer.ice.ufrag.clone(), shard, rng, now),
             dtls: DtlsServer::new(identity, offer.fingerprint)?,
             srtp: None,
             paths: Vec::new(),
@@ -89,6 +92,7 @@ impl Transport {
             created: now,
             heard: now,
             ids: ExtensionIds::default(),
+            sound: 0,
             streams: SsrcMap::default(),
             arrivals: Recorder::new(now),
             next_feedback: now,

@@ -22,6 +22,11 @@ macro_rules! stats {
         pub struct RelayStats { $($(#[$doc])* pub $name: u64,)* }
 
         impl RelayStats {
+            /// The figures of several threads, together.
+            pub(crate) fn plus(self, other: Self) -> Self {
+                RelayStats { $($name: self.$name + other.$name,)* }
+            }
+
             /// All figures by name.
             pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static str, Kind, u64)> {
                 [$((stringify!($name), Kind::$kind, self.$name)),*].into_iter()
@@ -80,6 +85,12 @@ stats! {
     SoFar malformed,
     /// Datagrams the socket did not take.
     SoFar send_dropped,
+    /// TCP connections that were taken (RFC 6544).
+    SoFar tcp_connections,
+    /// Datagrams that arrived at one thread and went to another.
+    SoFar handed_over,
+    /// Datagrams that should have, and found no room.
+    SoFar handover_dropped,
     SoFar tokens_refused,
     /// Signalling messages refused.
     SoFar signals_refused,

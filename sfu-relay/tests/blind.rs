@@ -97,9 +97,11 @@ fn the_log_of_a_meeting_holds_no_address_no_name_and_no_media() {
         let alice = world.enter("participant-alice", &[Line::camera("v", 500)]);
         let camera = world.producer(alice, relay_token::Source::Camera);
         world.enter("participant-bob", &[Line::receive("0", false, &camera)]);
-        world
-            .engine
-            .handle_datagram(world.now, "203.0.113.9:1".parse().unwrap(), &mut [22; 40]);
+        world.engine.handle_datagram(
+            world.now,
+            "203.0.113.9:1".parse::<std::net::SocketAddr>().unwrap(),
+            &mut [22; 40],
+        );
         world.pass(std::time::Duration::from_secs(11));
         tracing::info!(camera, "the capture works");
     });

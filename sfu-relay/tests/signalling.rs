@@ -234,7 +234,7 @@ async fn asked(address: std::net::SocketAddr, path: &str) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_draining_relay_keeps_who_is_here_refuses_who_comes_says_so_and_ends_when_all_have_left() {
+async fn rely_52_a_draining_relay_tells_who_is_here_refuses_who_comes_says_so_and_ends_when_all_have_left() {
     let (relay, url) = relay().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let operations = listener.local_addr().unwrap();
@@ -266,6 +266,12 @@ async fn a_draining_relay_keeps_who_is_here_refuses_who_comes_says_so_and_ends_w
     .await;
     is_refused(&mut bob, "shutting-down").await;
 
+    let told = next(&mut alice).await;
+    assert_eq!(
+        (&told["code"], &told["fatal"]),
+        (&json!("shutting-down"), &json!(false)),
+        "told to move"
+    );
     send(&mut alice, json!({"type": "ping"})).await;
     assert_eq!(next(&mut alice).await, json!({"type": "pong"}), "still served");
     alice.close(None).await.unwrap();

@@ -27,6 +27,7 @@ fn sources() -> io::Result<Sources> {
         "key-server",
         "hsm-adapter",
         "audits",
+        "conclave",
         "fuzz",
         "tests",
         "xtask",

@@ -209,7 +209,15 @@ impl Client {
                 groups: code.split(' ').map(str::to_owned).collect(),
             },
             Output::Chat(message) => Event::Chat { message },
-            Output::Relay { url, token } => Event::Relay { url, token },
+            Output::Relay {
+                url,
+                token,
+                ice_servers,
+            } => Event::Relay {
+                url,
+                token,
+                ice_servers,
+            },
             Output::Warning(text) => Event::Warning { text },
             Output::Refused { reason } => Event::Refused { reason },
             Output::WakeAt(at) => Event::WakeAt { at: at.0 },

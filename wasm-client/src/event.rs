@@ -3,6 +3,7 @@
 //! CLNT-1: nothing secret is in an event: keys stay in [`crate::client::Client`], which takes them out before.
 
 use e2ee_core::group::engine::{ChatMessage, EndCause, RosterView, Status};
+use e2ee_core::wire::delivery::IceServer;
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
@@ -40,6 +41,7 @@ pub enum Event {
     Relay {
         url: String,
         token: String,
+        ice_servers: Vec<IceServer>,
     },
     Status {
         status: Status,

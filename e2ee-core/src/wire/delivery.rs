@@ -157,6 +157,9 @@ pub enum ServerMessage {
     RelayToken {
         token: String,
         expires_in: u64,
+        /// As in [`Ready`], with fresh credentials.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        ice_servers: Vec<IceServer>,
     },
     Error {
         code: ErrorCode,
@@ -186,6 +189,25 @@ pub struct Ready {
     /// Where the relay's signalling WebSocket is (path on this origin, or a whole URL), and the token for it.
     pub relay_url: String,
     pub relay_token: String,
+    /// TURN servers, for those whom the relay is not reachable for otherwise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ice_servers: Vec<IceServer>,
+}
+
+/// A TURN server as `RTCPeerConnection` takes it, with credentials for this person and a short while.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IceServer {
+    pub urls: Vec<String>,
+    pub username: String,
+    pub credential: String,
+}
+
+impl std::fmt::Debug for IceServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IceServer")
+            .field("urls", &self.urls)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

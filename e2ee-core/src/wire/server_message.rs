@@ -8,7 +8,7 @@ use serde::de::IntoDeserializer;
 use serde::de::value::{Error as Unfit, StringDeserializer};
 
 use super::bytes::Bytes;
-use super::delivery::{ErrorCode, GroupEpoch, Ready, ServerMessage};
+use super::delivery::{ErrorCode, GroupEpoch, IceServer, Ready, ServerMessage};
 use super::receipt::Receipt;
 
 /// Fields that a message's `type` does not have are left alone, as unknown ones are.
@@ -26,6 +26,8 @@ pub(super) struct Fields {
     log_origin: Option<String>,
     relay_url: Option<String>,
     relay_token: Option<String>,
+    /// Left out where there are none.
+    ice_servers: Option<Vec<IceServer>>,
     chain: Option<Vec<Bytes>>,
     at: Option<GroupEpoch>,
     group_id: Option<Bytes>,
@@ -106,6 +108,7 @@ impl TryFrom<Fields> for ServerMessage {
                 log_origin: need(fields.log_origin, "log_origin")?,
                 relay_url: need(fields.relay_url, "relay_url")?,
                 relay_token: need(fields.relay_token, "relay_token")?,
+                ice_servers: fields.ice_servers.unwrap_or_default(),
             }),
             Kind::Certificate => Self::Certificate {
                 chain: need(fields.chain, "chain")?,
@@ -160,6 +163,7 @@ impl TryFrom<Fields> for ServerMessage {
             Kind::RelayToken => Self::RelayToken {
                 token: need(fields.token, "token")?,
                 expires_in: need(fields.expires_in, "expires_in")?,
+                ice_servers: fields.ice_servers.unwrap_or_default(),
             },
             Kind::Error => Self::Error {
                 code: need(fields.code, "code")?,
@@ -189,6 +193,11 @@ mod tests {
             checkpoint: "note".into(),
         };
         let (bytes, text) = (|n: u8| Bytes(vec![n; 3]), |text: &str| text.to_owned());
+        let ice_server = IceServer {
+            urls: vec![text("turns:turn.example:5349")],
+            username: text("1:p"),
+            credential: text("secret"),
+        };
         vec![
             ServerMessage::Ready(Ready {
                 protocol: 1,
@@ -201,6 +210,7 @@ mod tests {
                 log_origin: text("origin"),
                 relay_url: text("/relay"),
                 relay_token: text("token"),
+                ice_servers: vec![ice_server.clone()],
             }),
             ServerMessage::Certificate {
                 chain: vec![bytes(5)],
@@ -250,6 +260,7 @@ mod tests {
             ServerMessage::RelayToken {
                 token: text("token"),
                 expires_in: 60,
+                ice_servers: vec![ice_server],
             },
             ServerMessage::Error {
                 code: ErrorCode::TooLarge,

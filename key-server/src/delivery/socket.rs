@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use e2ee_core::wire::Bytes;
-use e2ee_core::wire::delivery::{ClientMessage, CommitRefusal, ErrorCode, GroupEpoch, PROTOCOL, Ready, ServerMessage};
+use e2ee_core::wire::delivery::{
+    ClientMessage, CommitRefusal, ErrorCode, GroupEpoch, IceServer, PROTOCOL, Ready, ServerMessage,
+};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at, sleep_until, timeout};
 
@@ -148,8 +150,15 @@ async fn ready(shared: &Arc<Shared>, room: &str, token: &str) -> Result<Option<(
         log_origin: shared.log.origin().to_owned(),
         relay_url: shared.config.relay_url.clone(),
         relay_token,
+        ice_servers: ice_servers(shared, &session),
     };
     Ok(Some((session, ready)))
+}
+
+/// The TURN server that there may be, with credentials for this person.
+fn ice_servers(shared: &Shared, session: &Session) -> Vec<IceServer> {
+    let turn = shared.config.turn.iter();
+    turn.map(|turn| turn.issue(&session.participant, now())).collect()
 }
 
 struct Socket {
@@ -301,6 +310,7 @@ impl Socket {
                 self.answer(&ServerMessage::RelayToken {
                     token,
                     expires_in: self.shared.relay.lifetime(),
+                    ice_servers: ice_servers(&self.shared, &self.session),
                 })
                 .await
             }

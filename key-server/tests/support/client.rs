@@ -38,6 +38,7 @@ pub struct Seen {
     pub sent: Vec<ClientMessage>,
     pub received: Vec<ServerMessage>,
     pub relay_tokens: Vec<String>,
+    pub ice_servers: Vec<e2ee_core::wire::delivery::IceServer>,
     pub connections: u32,
 }
 
@@ -261,7 +262,10 @@ impl Driver {
             Output::Chat(chat) if !chat.own => seen.chats.push((chat.name, chat.text)),
             Output::Warning(words) => seen.warnings.push(words),
             Output::Refused { reason } => seen.refusals.push(reason),
-            Output::Relay { token, .. } => seen.relay_tokens.push(token),
+            Output::Relay { token, ice_servers, .. } => {
+                seen.relay_tokens.push(token);
+                seen.ice_servers.extend(ice_servers);
+            }
             Output::Ended { reason, .. } => seen.ended = Some(reason),
             _ => {}
         }

@@ -1,11 +1,12 @@
 //! What arrives on the socket.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::Engine;
 use crate::arena::Key;
 use crate::net::dtls::{DtlsServer, Progress};
+use crate::net::ice::Checked;
+use crate::net::remote::Remote;
 use crate::net::stun::BindingRequest;
 use crate::peer::Peer;
 use crate::rtp;
@@ -13,7 +14,8 @@ use crate::stats::Counters;
 
 impl Engine {
     /// Takes a datagram in. It is decrypted in place.
-    pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &mut [u8]) {
+    pub fn handle_datagram(&mut self, now: Instant, from: impl Into<Remote>, datagram: &mut [u8]) {
+        let from = from.into();
         Counters::one(&self.counters.datagrams_in);
         Counters::add(&self.counters.bytes_in, datagram.len() as u64);
         // RFC 7983: the first byte tells the protocols on one port apart.
@@ -35,7 +37,7 @@ impl Engine {
         }
     }
 
-    fn stun(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+    fn stun(&mut self, now: Instant, from: Remote, datagram: &[u8]) {
         let Ok(request) = BindingRequest::parse(datagram) else {
             return Counters::one(&self.counters.stun_refused);
         };
@@ -45,10 +47,15 @@ impl Engine {
         let Some(transport) = self.peers.get_mut(peer_key).and_then(|peer| peer.transport.as_mut()) else {
             return;
         };
+        let known = self.demux.address(from) == Some(peer_key);
         let mut answer = self.out.buffer();
-        if !transport.ice.handle(&request, from, &mut answer) {
+        let checked = transport.ice.handle(now, &request, from, known, &mut answer);
+        if checked != Checked::Answered {
             self.out.recycle(answer);
-            return Counters::one(&self.counters.stun_unauthenticated);
+            return Counters::one(match checked {
+                Checked::Unauthenticated => &self.counters.stun_unauthenticated,
+                _ => &self.counters.stun_refused,
+            });
         }
         transport.heard = now;
         self.demux.learn(from, peer_key, &mut transport.paths);
@@ -58,7 +65,7 @@ impl Engine {
         }
     }
 
-    fn dtls(&mut self, now: Instant, peer_key: Key<Peer>, from: SocketAddr, datagram: &[u8]) {
+    fn dtls(&mut self, now: Instant, peer_key: Key<Peer>, from: Remote, datagram: &[u8]) {
         let Some(transport) = self.peers.get_mut(peer_key).and_then(|peer| peer.transport.as_mut()) else {
             return;
         };
@@ -113,5 +120,35 @@ impl Engine {
             }
             Err(_) => Counters::one(&self.counters.srtp_refused),
         }
+    }
+
+    /// Whether a peer proved to be at `remote`.
+    pub(crate) fn knows(&self, remote: Remote) -> bool {
+        self.demux.address(remote).is_some()
+    }
+
+    /// A TCP connection is gone, and whatever was to go along it.
+    pub(crate) fn connection_closed(&mut self, remote: Remote) {
+        let Some(peer_key) = self.demux.address(remote) else {
+            return;
+        };
+        self.demux.forget(remote, peer_key);
+        if let Some(transport) = self.peers.get_mut(peer_key).and_then(|peer| peer.transport.as_mut()) {
+            transport.paths.retain(|path| *path != remote);
+            transport.ice.lost(remote);
+        }
+    }
+
+    /// Whether a datagram on its way to `to` should go on where there is no room for all: everything but video.
+    pub(crate) fn is_essential(&self, to: Remote, datagram: &[u8]) -> bool {
+        if !matches!(datagram.first(), Some(128..=191)) || rtp::is_rtcp(datagram) {
+            return true;
+        }
+        let transport = self
+            .demux
+            .address(to)
+            .and_then(|key| self.peers.get(key)?.transport.as_ref());
+        let payload_type = datagram.get(1).map_or(0, |byte| byte & 127);
+        transport.is_some_and(|transport| transport.sound >> payload_type & 1 == 1)
     }
 }

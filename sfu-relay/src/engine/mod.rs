@@ -32,8 +32,9 @@ use crate::arena::{Arena, Key};
 use crate::config::Limits;
 use crate::forward::consumer::Consumer;
 use crate::forward::producer::Producer;
-use crate::net::demux::Demux;
+use crate::net::demux::{Demux, Route};
 use crate::net::dtls::Identity;
+use crate::net::remote::Remote;
 use crate::peer::Peer;
 use crate::room::Room;
 use crate::sdp::Offer;
@@ -130,6 +131,9 @@ pub struct EngineConfig {
 pub struct Engine {
     identity: Identity,
     candidates: Vec<SocketAddr>,
+    tcp_candidates: Vec<SocketAddr>,
+    /// Which of the relay's engines this is; user names say it.
+    shard: usize,
     limits: Limits,
     rng: StdRng,
     counters: Arc<Counters>,
@@ -152,6 +156,8 @@ impl Engine {
         Engine {
             identity: config.identity,
             candidates: config.candidates,
+            tcp_candidates: Vec::new(),
+            shard: 0,
             limits: config.limits,
             rng: config.rng,
             counters: config.counters,
@@ -167,6 +173,29 @@ impl Engine {
             next_tick: None,
             tap: Tap::from_environment(),
         }
+    }
+
+    /// One of several engines behind one port: number `shard` goes into its user names, and [`Engine::poll_route`] tells the others which
+    /// addresses are its peers'.
+    pub fn sharded(mut self, shard: usize) -> Self {
+        self.shard = shard;
+        self.demux.tell_routes();
+        self
+    }
+
+    /// With TCP candidates (RFC 6544, passive) in its answers.
+    pub fn with_tcp(mut self, candidates: Vec<SocketAddr>) -> Self {
+        self.tcp_candidates = candidates;
+        self
+    }
+
+    pub(crate) fn poll_route(&mut self) -> Option<Route> {
+        self.demux.poll_route()
+    }
+
+    /// Early datagrams from an address that turns out to be another engine's.
+    pub(crate) fn release(&mut self, from: Remote) -> Vec<Vec<u8>> {
+        self.demux.release(from)
     }
 
     /// The next datagrams to send. Give their buffer back by [`Engine::recycle`].

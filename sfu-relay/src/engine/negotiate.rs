@@ -112,14 +112,25 @@ impl Engine {
         };
         let transport = match &mut peer.transport {
             Some(transport) => transport,
-            empty => empty.insert(Transport::new(offer, &self.identity, &mut self.rng, now)?),
+            empty => empty.insert(Transport::new(offer, &self.identity, self.shard, &mut self.rng, now)?),
         };
         if transport.ice.remote_ufrag() != offer.ice.ufrag {
             self.demux.remove_ufrag(&transport.ice.ufrag);
-            transport.ice.restart(offer.ice.ufrag.clone(), &mut self.rng);
+            transport
+                .ice
+                .restart(offer.ice.ufrag.clone(), self.shard, &mut self.rng, now);
             transport.heard = now;
         }
         self.demux.add_ufrag(&transport.ice.ufrag, peer_key);
+        transport.sound = 0;
+        for codec in offer
+            .media
+            .iter()
+            .filter(|m| m.kind == Kind::Audio)
+            .flat_map(|m| &m.codecs)
+        {
+            transport.sound |= 1 << (codec.payload_type & 127);
+        }
         transport.ids = Default::default();
         for (id, extension) in offer.media.iter().flat_map(|media| &media.extensions) {
             transport.ids.set(*extension, *id);
@@ -294,6 +305,7 @@ impl Engine {
             password: &transport.ice.password,
             fingerprint: self.identity.fingerprint(),
             candidates: &self.candidates,
+            tcp_candidates: &self.tcp_candidates,
         };
         Some(sdp::write(session, version, &transport, &media))
     }

@@ -4,9 +4,9 @@
 //! little more than a single packet. A run ends where a packet of another length comes; the last one may be shorter.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 use super::{Event, SessionId};
+use crate::net::remote::Remote;
 use crate::signal::message::{ErrorCode, RelayMessage};
 
 /// Packets of one run, and its bytes: well below what the kernel takes (64 packets, 65,507 bytes), where longer runs gain nothing more.
@@ -19,10 +19,10 @@ const MAX_SPARE: usize = 4 << 20;
 /// A burst beyond this should leave before more is written: what was just written is still in the processor's cache.
 const BURST: usize = 512 << 10;
 
-/// Datagrams to one address.
+/// Datagrams to one peer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Transmit {
-    pub to: SocketAddr,
+    pub to: Remote,
     /// All datagrams, one after another.
     pub data: Vec<u8>,
     /// The length of each but the last, which may be shorter.
@@ -85,7 +85,7 @@ impl Out {
     }
 
     /// Queues one datagram.
-    pub(super) fn send(&mut self, to: SocketAddr, data: Vec<u8>) {
+    pub(super) fn send(&mut self, to: Remote, data: Vec<u8>) {
         self.queued += data.len();
         self.transmits.push_back(Transmit {
             to,
@@ -95,7 +95,7 @@ impl Out {
     }
 
     /// Queues a datagram that `write` appends to the buffer it is given, if possible in the receiver's run. `false`: it wrote nothing.
-    pub(super) fn append(&mut self, run: &mut Run, to: SocketAddr, write: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
+    pub(super) fn append(&mut self, run: &mut Run, to: Remote, write: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
         let open = run
             .number
             .checked_sub(self.first)
@@ -132,7 +132,7 @@ impl Out {
         true
     }
 
-    fn start(&mut self, run: &mut Run, to: SocketAddr, buffer: Vec<u8>) {
+    fn start(&mut self, run: &mut Run, to: Remote, buffer: Vec<u8>) {
         run.number = self.first + self.transmits.len() as u64;
         self.send(to, buffer);
     }
@@ -178,10 +178,11 @@ impl Transmit {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::{MAX_PACKETS, MAX_RUN, Out, Run, Transmit};
+    use crate::net::remote::Remote;
     use std::net::SocketAddr;
 
-    fn to(port: u16) -> SocketAddr {
-        ([127, 0, 0, 1], port).into()
+    fn to(port: u16) -> Remote {
+        SocketAddr::from(([127, 0, 0, 1], port)).into()
     }
 
     fn put(out: &mut Out, run: &mut Run, port: u16, len: usize, byte: u8) {
@@ -252,7 +253,7 @@ mod tests {
         put(&mut out, &mut run, 1, 100, 1);
         put(&mut out, &mut run, 2, 100, 2);
         let sent = drain(&mut out);
-        assert_eq!(sent.iter().map(|t| t.to.port()).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(sent.iter().map(|t| t.to.address().port()).collect::<Vec<_>>(), [1, 2]);
         // The same number again, of a queue that went on without it.
         out.send(to(3), vec![9; 100]);
         put(&mut out, &mut run, 2, 100, 3);

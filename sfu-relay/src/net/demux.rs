@@ -4,6 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::remote::Remote;
+
 /// DTLS from addresses not yet known is held this long: a client's first flight may overtake its own binding request.
 const HOLD: Duration = Duration::from_secs(2);
 /// Held datagrams in all, and per address. Strangers cannot make the relay keep more than this.
@@ -14,8 +16,18 @@ const MAX_PATHS: usize = 16;
 
 pub(crate) struct Demux<K> {
     by_ufrag: HashMap<String, K>,
-    by_address: HashMap<SocketAddr, K>,
-    held: VecDeque<(Instant, SocketAddr, Vec<u8>)>,
+    by_address: HashMap<Remote, K>,
+    held: VecDeque<(Instant, Remote, Vec<u8>)>,
+    /// What others have to know to hand over our peers' datagrams. Empty where there are no others.
+    routes: VecDeque<Route>,
+    tells_routes: bool,
+}
+
+/// An address became, or is no longer, that of a peer here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(crate) address: SocketAddr,
+    pub(crate) is_here: bool,
 }
 
 impl<K: Copy + PartialEq> Demux<K> {
@@ -24,6 +36,8 @@ impl<K: Copy + PartialEq> Demux<K> {
             by_ufrag: HashMap::new(),
             by_address: HashMap::new(),
             held: VecDeque::new(),
+            routes: VecDeque::new(),
+            tells_routes: false,
         }
     }
 
@@ -41,13 +55,15 @@ impl<K: Copy + PartialEq> Demux<K> {
     }
 
     /// The peer that proved to be at this address.
-    pub(crate) fn address(&self, address: SocketAddr) -> Option<K> {
+    pub(crate) fn address(&self, address: Remote) -> Option<K> {
         self.by_address.get(&address).copied()
     }
 
     /// Records that an authenticated request of `peer` came from `address`. `paths` is the peer's own list, newest last.
-    pub(crate) fn learn(&mut self, address: SocketAddr, peer: K, paths: &mut Vec<SocketAddr>) {
-        self.by_address.insert(address, peer);
+    pub(crate) fn learn(&mut self, address: Remote, peer: K, paths: &mut Vec<Remote>) {
+        if self.by_address.insert(address, peer).is_none() {
+            self.tell(address, true);
+        }
         paths.retain(|path| *path != address);
         paths.push(address);
         if paths.len() > MAX_PATHS {
@@ -56,14 +72,32 @@ impl<K: Copy + PartialEq> Demux<K> {
         }
     }
 
-    pub(crate) fn forget(&mut self, address: SocketAddr, peer: K) {
+    pub(crate) fn forget(&mut self, address: Remote, peer: K) {
         if self.address(address) == Some(peer) {
             self.by_address.remove(&address);
+            self.tell(address, false);
+        }
+    }
+
+    /// From now on [`Demux::poll_route`] tells of every address that comes and goes.
+    pub(crate) fn tell_routes(&mut self) {
+        self.tells_routes = true;
+    }
+
+    pub(crate) fn poll_route(&mut self) -> Option<Route> {
+        self.routes.pop_front()
+    }
+
+    fn tell(&mut self, remote: Remote, is_here: bool) {
+        if let Remote::Udp(address) = remote
+            && self.tells_routes
+        {
+            self.routes.push_back(Route { address, is_here });
         }
     }
 
     /// Keeps an early datagram. `false`: there was no room.
-    pub(crate) fn hold(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
+    pub(crate) fn hold(&mut self, now: Instant, from: Remote, datagram: &[u8]) -> bool {
         while self
             .held
             .front()
@@ -80,13 +114,13 @@ impl<K: Copy + PartialEq> Demux<K> {
     }
 
     /// What was held for an address that is known now.
-    pub(crate) fn release(&mut self, from: SocketAddr) -> Vec<Vec<u8>> {
+    pub(crate) fn release(&mut self, from: Remote) -> Vec<Vec<u8>> {
         if !self.held.iter().any(|(_, address, _)| *address == from) {
             return Vec::new();
         }
         let (released, held) = self.held.drain(..).partition(|(_, address, _)| *address == from);
         self.held = held;
-        let released: VecDeque<(Instant, SocketAddr, Vec<u8>)> = released;
+        let released: VecDeque<(Instant, Remote, Vec<u8>)> = released;
         released.into_iter().map(|(_, _, datagram)| datagram).collect()
     }
 }

@@ -1,13 +1,24 @@
 //! An ICE-lite agent (RFC 8445 section 2.5): it answers checks and follows nominations, it never checks by itself.
+//!
+//! Requirements held here: RELY-10, RELY-40, RELY-41.
 
-use std::net::SocketAddr;
+use std::time::Instant;
 
 use rand::RngCore;
 use ring::hmac;
 
+use super::remote::Remote;
 use super::stun::{self, BindingRequest};
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/// Threads that a user name can tell apart.
+pub(crate) const MAX_SHARDS: usize = ALPHABET.len();
+
+/// Transaction ids remembered, the newest: those of some minutes of a connection that stands.
+const REMEMBERED: usize = 64;
+/// Checks answered at once, and per second in the long run. Firefox begins with 50 a second.
+const BURST: f64 = 100.0;
+const RATE: f64 = 50.0;
 
 pub(crate) struct IceLite {
     pub(crate) ufrag: String,
@@ -15,14 +26,32 @@ pub(crate) struct IceLite {
     key: hmac::Key,
     remote_ufrag: String,
     /// Where we send. Set by the first authenticated request, moved by nominations.
-    path: Option<SocketAddr>,
+    path: Option<Remote>,
     nominated: bool,
+    /// The first 64 bits of transaction ids seen, oldest overwritten.
+    seen: Vec<u64>,
+    next_seen: usize,
+    allowance: f64,
+    refilled: Instant,
+}
+
+/// What became of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Checked {
+    Answered,
+    /// It was not made with our password.
+    Unauthenticated,
+    /// Somebody sent a recorded check again, from elsewhere.
+    Replayed,
+    TooMany,
 }
 
 impl IceLite {
-    /// Credentials of 48 and 144 random bits (RFC 8445 section 5.3 asks for 24 and 128).
-    pub(crate) fn new(remote_ufrag: String, rng: &mut impl RngCore) -> Self {
-        let ufrag = random_text(8, rng);
+    /// Credentials of 48 and 144 random bits (RFC 8445 section 5.3 asks for 24 and 128). The user name says first which thread of the
+    /// relay has the peer, so that any of them can tell.
+    pub(crate) fn new(remote_ufrag: String, shard: usize, rng: &mut impl RngCore, now: Instant) -> Self {
+        let mut ufrag = char::from(ALPHABET[shard % MAX_SHARDS]).to_string();
+        ufrag.push_str(&random_text(8, rng));
         let password = random_text(24, rng);
         let key = stun::integrity_key(&password);
         IceLite {
@@ -32,39 +61,105 @@ impl IceLite {
             remote_ufrag,
             path: None,
             nominated: false,
+            seen: Vec::new(),
+            next_seen: 0,
+            allowance: BURST,
+            refilled: now,
         }
     }
 
+    /// The thread that a user name of ours names.
+    pub(crate) fn shard_of(ufrag: &str) -> Option<usize> {
+        let first = ufrag.bytes().next()?;
+        ALPHABET.iter().position(|byte| *byte == first)
+    }
+
     /// An ICE restart (RFC 8445 section 9): new credentials, while media goes on along the old path until a new one is nominated.
-    pub(crate) fn restart(&mut self, remote_ufrag: String, rng: &mut impl RngCore) {
+    pub(crate) fn restart(&mut self, remote_ufrag: String, shard: usize, rng: &mut impl RngCore, now: Instant) {
         let path = self.path;
-        *self = IceLite::new(remote_ufrag, rng);
+        *self = IceLite::new(remote_ufrag, shard, rng, now);
         self.path = path;
+        self.nominated = path.is_some();
     }
 
     pub(crate) fn remote_ufrag(&self) -> &str {
         &self.remote_ufrag
     }
 
-    pub(crate) fn path(&self) -> Option<SocketAddr> {
+    pub(crate) fn path(&self) -> Option<Remote> {
         self.path
     }
 
-    /// Answers an authenticated request in `out`. `false`: it was not made with our password.
-    pub(crate) fn handle(&mut self, request: &BindingRequest<'_>, from: SocketAddr, out: &mut Vec<u8>) -> bool {
+    /// Answers an authenticated request in `out`. `known`: the peer proved to be at `from` before.
+    pub(crate) fn handle(
+        &mut self,
+        now: Instant,
+        request: &BindingRequest<'_>,
+        from: Remote,
+        known: bool,
+        out: &mut Vec<u8>,
+    ) -> Checked {
         if request.remote_ufrag != self.remote_ufrag || !request.verify(&self.key) {
-            return false;
+            return Checked::Unauthenticated;
         }
-        // A nomination moves the path, at any time: this is how a client changes its network. Before the first one, the newest
+        // RELY-41: a check counts once. Sent again by its client it gets the same answer; sent again by somebody who recorded it, from
+        // an address of their choice, it would turn all media there.
+        let fresh = self.remember(request);
+        if !fresh && !known {
+            return Checked::Replayed;
+        }
+        // Whoever recorded one and repeats it cannot use up what its client needs.
+        if !self.allow(now, if fresh { 0.0 } else { BURST / 2.0 }) {
+            return Checked::TooMany;
+        }
+        // RELY-40: a nomination moves the path, at any time: this is how a client changes its network. Before the first one, the newest
         // address that proved itself is used, so that DTLS need not wait.
-        if request.use_candidate {
+        if fresh && request.use_candidate {
             self.path = Some(from);
             self.nominated = true;
-        } else if !self.nominated {
+        } else if fresh && !self.nominated {
             self.path = Some(from);
         }
-        request.success(from, &self.key, out);
+        request.success(from.address(), &self.key, out);
+        Checked::Answered
+    }
+
+    /// The connection that a path was is gone. `true`: media went along it, and waits for the next check.
+    pub(crate) fn lost(&mut self, remote: Remote) -> bool {
+        let was_ours = self.path == Some(remote);
+        if was_ours {
+            self.path = None;
+            self.nominated = false;
+        }
+        was_ours
+    }
+
+    /// `false`: this transaction was seen before.
+    fn remember(&mut self, request: &BindingRequest<'_>) -> bool {
+        let [a, b, c, d, e, f, g, h, ..] = request.transaction;
+        let id = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+        if self.seen.contains(&id) {
+            return false;
+        }
+        if self.seen.len() < REMEMBERED {
+            self.seen.push(id);
+        } else {
+            self.seen[self.next_seen] = id;
+            self.next_seen = (self.next_seen + 1) % REMEMBERED;
+        }
         true
+    }
+
+    /// Whether there is an answer left beyond `reserve`.
+    fn allow(&mut self, now: Instant, reserve: f64) -> bool {
+        let passed = now.saturating_duration_since(self.refilled).as_secs_f64();
+        self.refilled = self.refilled.max(now);
+        self.allowance = (self.allowance + passed * RATE).min(BURST);
+        let allowed = self.allowance >= 1.0 + reserve;
+        if allowed {
+            self.allowance -= 1.0;
+        }
+        allowed
     }
 }
 

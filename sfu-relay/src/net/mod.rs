@@ -3,7 +3,12 @@
 mod batch;
 pub(crate) mod demux;
 pub mod dtls;
+pub(crate) mod handover;
 pub(crate) mod ice;
+mod outlets;
+pub mod remote;
 pub(crate) mod socket;
 pub mod srtp;
 pub mod stun;
+mod tcp;
+pub(crate) mod thread;

@@ -8,6 +8,10 @@ use super::offer::{Kind, OfferedMedia};
 use crate::net::dtls::Fingerprint;
 use crate::rtp::Extension;
 
+/// Type preferences of host candidates (RFC 8445 section 5.1.2.2). TCP is for whom UDP does not reach: media waits behind what was lost.
+const UDP_PREFERENCE: u32 = 126;
+const TCP_PREFERENCE: u32 = 90;
+
 /// The relay's side of the transport.
 #[derive(Debug)]
 pub struct AnswerTransport<'a> {
@@ -15,6 +19,8 @@ pub struct AnswerTransport<'a> {
     pub password: &'a str,
     pub fingerprint: &'a Fingerprint,
     pub candidates: &'a [SocketAddr],
+    /// Where connections are taken (RFC 6544, passive).
+    pub tcp_candidates: &'a [SocketAddr],
 }
 
 /// What the relay does with one m-line of the offer.
@@ -122,11 +128,22 @@ fn write_media(out: &mut String, transport: &AnswerTransport<'_>, m: &AnswerMedi
         Role::Inactive | Role::Reject => {}
     }
     if tagged {
-        for (i, candidate) in transport.candidates.iter().enumerate() {
-            // RFC 8445 section 5.1.2.1: type preference of a host, a local preference each, component 1.
-            let priority = (126 << 24) | ((65_535 - i as u32) << 8) | 255;
+        let udp = transport.candidates.iter().map(|candidate| (candidate, false));
+        let tcp = transport.tcp_candidates.iter().map(|candidate| (candidate, true));
+        for (i, (candidate, is_tcp)) in udp.chain(tcp).enumerate() {
+            let (transport, preference, suffix) = if is_tcp {
+                ("tcp", TCP_PREFERENCE, " tcptype passive")
+            } else {
+                ("udp", UDP_PREFERENCE, "")
+            };
+            // RFC 8445 section 5.1.2.1: type preference, a local preference each, component 1.
+            let priority = (preference << 24) | ((65_535 - i as u32) << 8) | 255;
             let (ip, port) = (candidate.ip(), candidate.port());
-            let _ = write!(out, "a=candidate:{} 1 udp {priority} {ip} {port} typ host\r\n", i + 1);
+            let _ = write!(
+                out,
+                "a=candidate:{} 1 {transport} {priority} {ip} {port} typ host{suffix}\r\n",
+                i + 1
+            );
         }
         out.push_str("a=end-of-candidates\r\n");
     }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::message::{ClientMessage, ErrorCode, PROTOCOL, RelayMessage};
 use crate::Relay;
 use crate::engine::{Command, Event, SessionId};
-use crate::relay::unix_now;
+use crate::relay::{Seat, unix_now};
 use crate::sdp::Offer;
 use crate::stats::Counters;
 
@@ -73,23 +73,23 @@ async fn serve(socket: &mut WebSocket, relay: &Relay, claims: Claims) -> End {
         return End::Refused(ErrorCode::ShuttingDown, "the relay takes nobody new");
     }
     let (outbox, mut events) = mpsc::channel(OUTBOX);
-    let Some(session) = relay.open(outbox).await else {
+    let Some(seat) = relay.open(&claims.room, outbox).await else {
         return End::Refused(ErrorCode::ShuttingDown, "the relay is going down");
     };
-    relay.command(Command::Join { session, claims }).await;
-    let end = talk(socket, relay, session, &mut events).await;
+    let session = seat.session;
+    seat.command(Command::Join { session, claims }).await;
+    let end = talk(socket, relay, &seat, &mut events).await;
     if !matches!(end, End::Closed(_)) {
-        relay
-            .command(Command::Closed {
-                session,
-                leaving: matches!(end, End::Left),
-            })
-            .await;
+        seat.command(Command::Closed {
+            session,
+            leaving: matches!(end, End::Left),
+        })
+        .await;
     }
     end
 }
 
-async fn talk(socket: &mut WebSocket, relay: &Relay, session: SessionId, events: &mut mpsc::Receiver<Event>) -> End {
+async fn talk(socket: &mut WebSocket, relay: &Relay, seat: &Seat, events: &mut mpsc::Receiver<Event>) -> End {
     let mut ping = tokio::time::interval_at(tokio::time::Instant::now() + PING, PING);
     let mut heard = Instant::now();
     let mut allowance = Allowance { left: BURST, at: heard };
@@ -120,8 +120,8 @@ async fn talk(socket: &mut WebSocket, relay: &Relay, session: SessionId, events:
                 if !allowance.take(heard) {
                     return End::Refused(ErrorCode::TooMany, "too many messages");
                 }
-                match act(relay, session, message) {
-                    Act::Command(command) => relay.command(command).await,
+                match act(relay, seat.session, message) {
+                    Act::Command(command) => seat.command(command).await,
                     Act::Say(message) => if say(socket, &message).await.is_err() { return End::Lost },
                     Act::End(end) => return end,
                 }

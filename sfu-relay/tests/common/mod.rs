@@ -3,6 +3,7 @@
 
 pub mod bits;
 pub mod client;
+pub mod live;
 pub mod offers;
 
 use std::sync::Arc;

@@ -41,9 +41,9 @@ const FIREFOX = {
 /**
  * Starts a browser. Close it with `browser.close()`, best in an `after` hook.
  * @param {Kind} kind
- * @param {{ args?: string[], prefs?: Record<string, string | number | boolean> }} [extra]
+ * @param {{ args?: string[], prefs?: Record<string, string | number | boolean>, acceptInsecureCerts?: boolean }} [extra]
  */
-export async function launch(kind, { args = [], prefs = {} } = {}) {
+export async function launch(kind, { args = [], prefs = {}, acceptInsecureCerts = false } = {}) {
   const executablePath = browserProgram(kind);
   if (kind === "firefox") {
     return puppeteer.launch({
@@ -51,6 +51,7 @@ export async function launch(kind, { args = [], prefs = {} } = {}) {
       executablePath,
       headless: true,
       args,
+      acceptInsecureCerts,
       extraPrefsFirefox: { ...FIREFOX, ...prefs },
       protocolTimeout: 60_000,
     });

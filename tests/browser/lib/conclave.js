@@ -54,7 +54,7 @@ class Running {
 /** What all kinds of installation share: folders, addresses, the API. */
 class Installation {
   log = "";
-  /** @param {{ folder: string, http: number, media: number, tap: boolean, web: string, level: string }} place */
+  /** @param {{ folder: string, http: number, media: number, tap: boolean, web: string, level: string, mediaOf?: (port: number) => string[], more?: string[] }} place */
   constructor(place) {
     Object.assign(this, place);
     this.place = place;
@@ -73,7 +73,8 @@ class Installation {
   }
 
   mediaArgs() {
-    return ["--media", `127.0.0.1:${this.place.media}`];
+    const port = this.place.media;
+    return this.place.mediaOf?.(port) ?? ["--media", `127.0.0.1:${port}`];
   }
 
   /** @param {string[]} args */
@@ -102,17 +103,18 @@ export class Conclave extends Installation {
   #earlier = "";
 
   /**
-   * @param {{ tap?: boolean, web?: string, level?: string }} [options] `tap`: test builds of server and page;
-   *   `web`: another page than the built one; `level`: of the server's log
+   * @param {{ tap?: boolean, web?: string, level?: string, media?: (port: number) => string[], more?: string[] }} [options] `tap`: test builds of server and page;
+   *   `web`: another page than the built one; `level`: of the server's log; `media`: arguments for the relay's media, by its port;
+   *   `more`: further arguments
    */
-  static async start({ tap = true, web = webApp({ tap }), level = "info" } = {}) {
-    const conclave = new Conclave({ ...(await freePlace()), tap, web, level });
+  static async start({ tap = true, web = webApp({ tap }), level = "info", media, more = [] } = {}) {
+    const conclave = new Conclave({ ...(await freePlace()), tap, web, level, mediaOf: media, more });
     await conclave.up();
     return conclave;
   }
 
   async up() {
-    this.#process = this.run(["up", ...this.serviceArgs(), ...this.mediaArgs()]);
+    this.#process = this.run(["up", ...this.serviceArgs(), ...this.mediaArgs(), ...(this.place.more ?? [])]);
     await this.#process.answers(this.url);
   }
 
@@ -144,16 +146,18 @@ export class SplitConclave extends Installation {
   relay = null;
   #tokenKey = "";
 
-  static async start({ tap = true, web = webApp({ tap }), level = "info" } = {}) {
-    const split = new SplitConclave({ ...(await freePlace()), tap, web, level });
+  /** `outside`: the address at which clients are told the relay's signalling is; the relay listens at 127.0.0.1 on the same port. */
+  static async start({ tap = true, web = webApp({ tap }), level = "info", media, outside = "127.0.0.1" } = {}) {
+    const split = new SplitConclave({ ...(await freePlace()), tap, web, level, mediaOf: media });
     split.signalling = await freePort();
+    split.outside = outside;
     await split.startKeyServer();
     await split.startRelay();
     return split;
   }
 
   async startKeyServer() {
-    const relayUrl = `ws://127.0.0.1:${this.signalling}/relay/v1`;
+    const relayUrl = `ws://${this.outside}:${this.signalling}/relay/v1`;
     this.keyServer = this.run(["key-server", ...this.serviceArgs(), "--relay-url", relayUrl]);
     await this.keyServer.answers(this.url);
     const said = await eventually("the relay's token key, printed", () => /--token-key is ([0-9a-f]{64})/.exec(this.keyServer?.log ?? "")?.[1]);
@@ -163,9 +167,15 @@ export class SplitConclave extends Installation {
   }
 
   async startRelay() {
-    const address = `127.0.0.1:${this.signalling}`;
-    this.relay = this.run(["sfu", "--listen", address, "--token-key", this.#tokenKey, ...this.mediaArgs()]);
-    await this.relay.answers(`http://${address}/`);
+    this.relay = await this.anotherRelay(this.signalling, this.mediaArgs());
+  }
+
+  /** A relay of this key server at another place. Who starts it stops it. @param {number} signalling @param {string[]} args */
+  async anotherRelay(signalling, args) {
+    const address = `127.0.0.1:${signalling}`;
+    const relay = this.run(["sfu", "--listen", address, "--token-key", this.#tokenKey, ...args]);
+    await relay.answers(`http://${address}/`);
+    return relay;
   }
 
   async end() {
@@ -190,7 +200,7 @@ export async function runToEnd(args) {
 async function freePlace() {
   const folder = await mkdtemp(join(tmpdir(), "conclave-test-"));
   await mkdir(join(folder, "relay-tap"));
-  return { folder, http: await freePort(), media: await freeUdpPort() };
+  return { folder, http: await freePort(), media: await freeMediaPort() };
 }
 
 /** @returns {Promise<number>} */
@@ -203,12 +213,13 @@ export async function freePort() {
   return port;
 }
 
-/** @returns {Promise<number>} */
-async function freeUdpPort() {
-  const socket = createSocket("udp4").bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  const { port } = socket.address();
-  socket.close();
-  await once(socket, "close");
-  return port;
+/** A port where neither UDP nor TCP is taken: the relay uses both. @returns {Promise<number>} */
+export async function freeMediaPort() {
+  for (;;) {
+    const port = await freePort();
+    const socket = createSocket("udp4").bind(port, "127.0.0.1");
+    const bound = await once(socket, "listening").then(() => true, () => false);
+    socket.close();
+    if (bound) return port;
+  }
 }

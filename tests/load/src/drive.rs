@@ -46,6 +46,9 @@ pub(crate) struct Args {
     /// Bytes of an RTP packet without header extensions
     #[arg(long, default_value_t = 1_100, value_parser = clap::value_parser!(u16).range(64..=1_200))]
     size: u16,
+    /// The room, for several loads on one relay of ours
+    #[arg(long, default_value = "load")]
+    room: String,
     /// Publishers send audio
     #[arg(long)]
     audio: bool,
@@ -78,8 +81,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut swarm = Swarm::new(args.local)?;
     let empty = resident(args.pid)?;
     // Held to the end: signalling connections that close are participants that leave.
-    let mut target = target::open(args.target, &args.signalling);
+    let mut target = target::open(args.target, &args.signalling, &args.room);
+    let before = cpu_seconds(args.pid)?;
     let mut joins = join(args, target.as_mut(), &mut swarm)?;
+    let setup = cpu_seconds(args.pid)? - before;
     let joined = resident(args.pid)?;
     let mut phases = Vec::new();
     for phase in &args.phases {
@@ -94,6 +99,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let report = json!({
         "peers": peers,
         "bytes_per_peer": joined.saturating_sub(empty) / peers,
+        // With the little media that flows meanwhile: an upper bound.
+        "setup_cpu_ms_per_peer": setup * 1e3 / peers as f64,
         "join_ms_p50": quantile(&mut joins, 0.5) as f64 / 1e6,
         "join_ms_p99": quantile(&mut joins, 0.99) as f64 / 1e6,
         "phases": phases,

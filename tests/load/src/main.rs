@@ -14,6 +14,7 @@ mod swarm;
 mod target;
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 
 use clap::Parser;
 
@@ -27,12 +28,15 @@ enum Cli {
         /// Address of the signalling; media goes over a port of the same address
         #[arg(long)]
         signalling: SocketAddr,
+        /// Threads that forward
+        #[arg(long, default_value = "1")]
+        threads: NonZeroUsize,
     },
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse() {
         Cli::Drive(args) => drive::run(&args),
-        Cli::Relay { signalling } => relay::run(signalling),
+        Cli::Relay { signalling, threads } => relay::run(signalling, threads),
     }
 }

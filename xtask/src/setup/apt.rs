@@ -35,6 +35,18 @@ pub(crate) const FIREFOX: Need = Need {
     found_by: &["firefox-esr", "firefox"],
     optional: false,
 };
+pub(crate) const COTURN: Need = Need {
+    package: "coturn",
+    why: "the TURN server of the browser tests",
+    found_by: &["turnserver"],
+    optional: false,
+};
+pub(crate) const OPENSSL: Need = Need {
+    package: "openssl",
+    why: "makes the TURN server's certificate",
+    found_by: &["openssl"],
+    optional: false,
+};
 pub(crate) const FONTS: Need = Need {
     package: "fonts-dejavu-core",
     why: "the pages of the browser tests have words on them",

@@ -44,6 +44,9 @@ pub(crate) fn prepare(purpose: Purpose) -> Result<()> {
     if browsers {
         needs.extend([apt::CHROMIUM, apt::FIREFOX, apt::FONTS]);
     }
+    if purpose == Purpose::Test {
+        needs.extend([apt::COTURN, apt::OPENSSL]);
+    }
     if !toolchain::is_there() {
         toolchain::try_rustup();
     }

@@ -307,6 +307,7 @@ impl Service {
             log_origin: ORIGIN.into(),
             relay_url: "/relay".into(),
             relay_token: "token".into(),
+            ice_servers: Vec::new(),
         };
         self.send(id, ServerMessage::Ready(ready));
         if resume.is_none() {

@@ -15,7 +15,7 @@ use crate::group::policy::Profile;
 use crate::identity::{CheckedCertificate, TrustRoot};
 use crate::log::{Checkpoint, LogError, LogKey, Logged};
 use crate::time::UnixMillis;
-use crate::wire::delivery::{ClientMessage, GONE_SECONDS, GroupEpoch, ServerMessage};
+use crate::wire::delivery::{ClientMessage, GONE_SECONDS, GroupEpoch, IceServer, ServerMessage};
 
 /// So many refusals in so long a time mean that rejoining does not help.
 const MAX_REFUSALS: usize = 5;
@@ -195,15 +195,23 @@ impl Context {
         self.away_at.is_some_and(|at| self.now.since(at) < AWAY_WITHIN)
     }
 
-    pub(super) fn set_relay(&mut self, url: String, token: String) {
+    pub(super) fn set_relay(&mut self, url: String, token: String, ice_servers: Vec<IceServer>) {
         self.relay_url.clone_from(&url);
-        self.emit(Output::Relay { url, token });
+        self.emit(Output::Relay {
+            url,
+            token,
+            ice_servers,
+        });
     }
 
-    pub(super) fn renew_relay_token(&mut self, token: String) {
+    pub(super) fn renew_relay_token(&mut self, token: String, ice_servers: Vec<IceServer>) {
         if !self.relay_url.is_empty() {
             let url = self.relay_url.clone();
-            self.emit(Output::Relay { url, token });
+            self.emit(Output::Relay {
+                url,
+                token,
+                ice_servers,
+            });
         }
     }
 

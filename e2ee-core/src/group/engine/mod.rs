@@ -179,8 +179,8 @@ impl State {
         cx.heard();
         match message {
             ServerMessage::Pong {} => self,
-            ServerMessage::RelayToken { token, .. } => {
-                cx.renew_relay_token(token);
+            ServerMessage::RelayToken { token, ice_servers, .. } => {
+                cx.renew_relay_token(token, ice_servers);
                 self
             }
             ServerMessage::Error {

@@ -7,7 +7,7 @@ use crate::identity::Roster;
 use crate::media::MediaEpoch;
 use crate::sframe::CipherSuite;
 use crate::time::UnixMillis;
-use crate::wire::delivery::ClientMessage;
+use crate::wire::delivery::{ClientMessage, IceServer};
 
 /// To be carried out in the order given.
 #[derive(Debug)]
@@ -32,10 +32,11 @@ pub enum Output {
         code: String,
     },
     Chat(ChatMessage),
-    /// Where the relay is and the token for it; again when the token is renewed.
+    /// Where the relay is, the token for it, and TURN servers with their credentials; again when the token is renewed.
     Relay {
         url: String,
         token: String,
+        ice_servers: Vec<IceServer>,
     },
     Status(Status),
     /// Something is wrong that the engine lives with. In words.

@@ -55,7 +55,7 @@ impl AwaitingReady {
             .as_ref()
             .is_none_or(|old| old.participant == session.participant && old.device == session.device);
         cx.session = Some(session);
-        cx.set_relay(ready.relay_url, ready.relay_token);
+        cx.set_relay(ready.relay_url, ready.relay_token, ready.ice_servers);
 
         match (self.member, self.applicant) {
             (Some(member), _) if same_person => member.resumed(cx),

@@ -94,8 +94,11 @@ impl Sender {
     fn call(&mut self, fd: RawFd, transmits: &[Transmit], segment: Option<u16>) -> Result<usize, Errno> {
         let data = |i: usize| transmits.get(i).map_or(&[][..], |transmit| &transmit.data);
         let slices: [[IoSlice<'_>; 1]; BATCH] = array::from_fn(|i| [IoSlice::new(data(i))]);
-        let addresses: [Option<SockaddrStorage>; BATCH] =
-            array::from_fn(|i| transmits.get(i).map(|transmit| SockaddrStorage::from(transmit.to)));
+        let addresses: [Option<SockaddrStorage>; BATCH] = array::from_fn(|i| {
+            transmits
+                .get(i)
+                .map(|transmit| SockaddrStorage::from(transmit.to.address()))
+        });
         let slices = &slices[..transmits.len()];
         let flags = MsgFlags::MSG_DONTWAIT;
         let results = match &segment {
@@ -147,7 +150,7 @@ fn group(transmits: &[Transmit], runs: bool) -> Group {
 }
 
 fn one_by_one(fd: RawFd, transmit: &Transmit, sent: &mut Sent) {
-    let to = SockaddrStorage::from(transmit.to);
+    let to = SockaddrStorage::from(transmit.to.address());
     for datagram in transmit.datagrams() {
         match sendto(fd, datagram, &to, MsgFlags::MSG_DONTWAIT) {
             Ok(_) => {
@@ -177,7 +180,7 @@ mod tests {
     fn run(to: SocketAddr, first: u8, lengths: &[usize]) -> Transmit {
         let numbered = lengths.iter().zip(first..);
         Transmit {
-            to,
+            to: to.into(),
             segment: lengths[0],
             data: numbered.flat_map(|(len, number)| vec![number; *len]).collect(),
         }

@@ -20,14 +20,16 @@ type Socket = WebSocket<MaybeTlsStream<TcpStream>>;
 
 pub(super) struct Conclave {
     signalling: String,
+    room: String,
     /// Kept open: a participant whose signalling is gone leaves.
     sockets: Vec<Socket>,
 }
 
 impl Conclave {
-    pub(super) fn new(signalling: &str) -> Self {
+    pub(super) fn new(signalling: &str, room: &str) -> Self {
         Conclave {
             signalling: signalling.to_owned(),
+            room: room.to_owned(),
             sockets: Vec::new(),
         }
     }
@@ -38,7 +40,7 @@ impl Conclave {
             .context("the key")?;
         let now = wall_clock() / 1_000_000_000;
         let claims = Claims {
-            room: "load".into(),
+            room: self.room.clone(),
             participant: format!("p-{}", self.sockets.len()),
             rights: Rights {
                 publish: vec![Source::Microphone, Source::Camera],

@@ -35,10 +35,10 @@ pub(crate) trait Target {
     }
 }
 
-/// `signalling`: host and port.
-pub(crate) fn open(name: Name, signalling: &str) -> Box<dyn Target> {
+/// `signalling`: host and port. `room`: for our relay, the others have one.
+pub(crate) fn open(name: Name, signalling: &str, room: &str) -> Box<dyn Target> {
     match name {
-        Name::Conclave => Box::new(conclave::Conclave::new(signalling)),
+        Name::Conclave => Box::new(conclave::Conclave::new(signalling, room)),
         Name::Str0m => Box::new(str0m::Str0m::new(signalling)),
         Name::Janus => Box::new(janus::Janus::new(signalling)),
     }

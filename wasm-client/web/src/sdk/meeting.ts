@@ -169,7 +169,7 @@ export class Meeting {
       case "progress":
         return this.#step(message.step);
       case "relay":
-        return this.#media.useRelay(message.url, message.token);
+        return this.#media.useRelay(message.url, message.token, message.iceServers);
       case "group":
         return this.#enter(message.group);
       case "sending":

@@ -38,7 +38,7 @@ export type FromWorker =
   | { type: "ready"; version: string }
   | { type: "died"; reason: string }
   /** Where media goes; the same token may come again, renewed. */
-  | { type: "relay"; url: string; token: string }
+  | { type: "relay"; url: string; token: string; iceServers: IceServer[] }
   | { type: "progress"; step: "certificate" | "admission" }
   | { type: "group"; group: GroupView }
   /** Sealing goes on under this epoch, or stops until the next one. */
@@ -64,6 +64,13 @@ export type FromWorker =
   | { type: "i-am-here"; nonce: number }
   | { type: "stats"; nonce: number; stats: TransformStats[] }
   | { type: "tap"; nonce: number; answer: TapAnswer };
+
+/** A TURN server with this person's credentials for a short while. */
+export interface IceServer {
+  urls: string[];
+  username: string;
+  credential: string;
+}
 
 export interface Reception {
   id: string;

@@ -13,6 +13,7 @@ export interface TapParts {
 
 /** Of AES-128, the suite of every room so far. */
 const BASE_KEY_BYTES = 16;
+const COUNTED = ["inbound-rtp", "outbound-rtp", "codec", "candidate-pair", "local-candidate", "remote-candidate"];
 const CODECS = ["audio/opus", "video/vp8", "video/vp9", "video/av1", "video/h264"];
 
 export function exposeTap(parts: TapParts): void {
@@ -41,12 +42,12 @@ class Tap {
     return answer.type === "stats" ? answer.stats : [];
   }
 
-  /** The browser's own counts, of inbound and outbound RTP streams. */
+  /** The browser's own counts, of inbound and outbound RTP streams, and the ways they go. */
   async rtc(): Promise<object[]> {
     const report = await this.#parts.media.session.statistics();
     const all: object[] = [];
     report.forEach((entry: { type: string }) => {
-      if (entry.type === "inbound-rtp" || entry.type === "outbound-rtp" || entry.type === "codec") all.push(entry);
+      if (COUNTED.includes(entry.type)) all.push(entry);
     });
     return all;
   }

@@ -56,6 +56,7 @@ const FOLLOWED: f64 = 0.995;
 const PACKETS_GOAL: f64 = 200_000.0;
 const DELAY_GOAL_MS: f64 = 2.0;
 const JOIN_GOAL_MS: f64 = 50.0;
+const SETUP_GOAL_MS: f64 = 10.0;
 
 /// What one relay came to in one case.
 struct Figures {
@@ -64,6 +65,7 @@ struct Figures {
     delay_p99_ms: f64,
     kilobytes_per_peer: f64,
     join_p99_ms: f64,
+    setup_cpu_ms: f64,
 }
 
 pub(crate) fn run() -> Result<Vec<Value>> {
@@ -149,6 +151,7 @@ fn figures(report: &Value) -> Result<Figures> {
         delay_p99_ms: number(half, "delay_us_p99")? / 1e3,
         kilobytes_per_peer: number(report, "bytes_per_peer")? / 1024.0,
         join_p99_ms: number(report, "join_ms_p99")?,
+        setup_cpu_ms: number(report, "setup_cpu_ms_per_peer")?,
     })
 }
 
@@ -207,6 +210,13 @@ fn report(case: &Case, ours: &Figures, peers: &[(Which, Figures)]) -> Vec<Value>
             JOIN_GOAL_MS,
             false,
         ),
+        line(
+            "the relay's CPU time for a peer's setup",
+            "ms",
+            |f| f.setup_cpu_ms,
+            SETUP_GOAL_MS,
+            false,
+        ),
     ]
 }
 
@@ -230,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_step_that_lost_packets_does_not_count_and_delays_are_those_of_half_the_load() {
-        let report = json!({ "bytes_per_peer": 2048, "join_ms_p99": 5.0, "phases": [
+        let report = json!({ "bytes_per_peer": 2048, "join_ms_p99": 5.0, "setup_cpu_ms_per_peer": 3.0, "phases": [
             phase(15_000.0, 1.0, 80_000.0, 100.0), phase(60_000.0, 0.999, 100_000.0, 200.0), phase(51_000.0, 0.7, 130_000.0, 900.0),
         ] });
         let figures = figures(&report).unwrap();
@@ -241,8 +251,7 @@ mod tests {
 
     #[test]
     fn a_report_without_a_step_that_was_followed_is_an_error() {
-        let report =
-            json!({ "bytes_per_peer": 1, "join_ms_p99": 5.0, "phases": [phase(15_000.0, 0.5, 80_000.0, 1.0)] });
+        let report = json!({ "bytes_per_peer": 1, "join_ms_p99": 5.0, "setup_cpu_ms_per_peer": 3.0, "phases": [phase(15_000.0, 0.5, 80_000.0, 1.0)] });
         assert!(figures(&report).is_err());
         assert!(figures(&json!({})).is_err());
     }

@@ -26,8 +26,11 @@ export function attach(
 }
 
 /** What a connection needs to be told for a way. */
-export function configuration(way: Way): RTCConfiguration & { encodedInsertableStreams?: boolean } {
-  return { bundlePolicy: "max-bundle", ...(way === "streams" ? { encodedInsertableStreams: true } : {}) };
+export function configuration(
+  way: Way,
+  iceServers: RTCIceServer[],
+): RTCConfiguration & { encodedInsertableStreams?: boolean } {
+  return { bundlePolicy: "max-bundle", iceServers, ...(way === "streams" ? { encodedInsertableStreams: true } : {}) };
 }
 
 function hasStreams(end: RTCRtpSender | RTCRtpReceiver): end is (RTCRtpSender | RTCRtpReceiver) & EncodedStreams {

@@ -5,23 +5,30 @@ import { Listeners } from "../listeners";
 import { relayUrl } from "../relay/socket";
 import { STREAMS, type Link, type LocalDevice, type LocalMedia, type Stream } from "../state";
 import { hasEncodedStreams, hasScriptTransform } from "../support";
+import type { IceServer } from "../messages";
 import type { Way } from "./attach";
 import { preferredCodec } from "./codec";
 import type { LocalDevices } from "./devices";
 import { ScreenShare } from "./screen";
-import { RelaySession } from "./session";
+import { RelaySession, type RelayCredentials } from "./session";
 
 const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 8_000;
+/** Between attempts to move to another relay, while the old one still serves. */
+const MOVE_EVERY_MS = 1_000;
 
 export class Media {
   readonly screen = new ScreenShare();
   readonly #changes = new Listeners<void>();
   readonly #notes = new Listeners<string>();
   #way: Way = hasScriptTransform() ? "script" : "streams";
-  #credentials: { url: string; token: string } | null = null;
+  #credentials: RelayCredentials | null = null;
   #session: RelaySession;
   #link: Link = "connecting";
+  /** The session came to its end and has no successor yet. */
+  #sessionOver = false;
+  /** RELY-52: takes the session's place once it stands. The relay of the old one is going down. */
+  #successor: RelaySession | null = null;
   #retryMs = FIRST_RETRY_MS;
   #retry: number | undefined;
   #keysThere = false;
@@ -69,16 +76,18 @@ export class Media {
   }
 
   /** Where the relay is. The first call connects; a later one renews the token for the next connection. */
-  useRelay(url: string, token: string): void {
+  useRelay(url: string, token: string, iceServers: IceServer[]): void {
     const first = this.#credentials === null;
-    this.#credentials = { url: relayUrl(url, location.origin), token };
-    if (first) this.#session.connect(this.#credentials.url, token);
-    else if (this.#link === "lost") this.#reconnectSoon();
+    this.#credentials = { url: relayUrl(url, location.origin), token, iceServers };
+    if (first) this.#session.connect(this.#credentials);
+    else if (this.#sessionOver) this.#reconnectSoon();
+    else this.#session.renew(this.#credentials);
   }
 
   expectSealing(keysThere: boolean): void {
     this.#keysThere = keysThere;
     this.#session.expectSealing(keysThere);
+    this.#successor?.expectSealing(keysThere);
   }
 
   /** Muting keeps the microphone open, so that unmuting is immediate; the first time may have to ask for it. */
@@ -97,6 +106,7 @@ export class Media {
   close(): void {
     this.#closed = true;
     window.clearTimeout(this.#retry);
+    this.#successor?.close();
     this.#session.close();
     this.devices.stopAll();
     this.screen.stop();
@@ -122,33 +132,72 @@ export class Media {
   }
 
   #open(): RelaySession {
-    const session = new RelaySession(this.worker, this.#way, preferredCodec(location.search), {
+    this.#session = this.#make();
+    this.#sessionOver = false;
+    this.#carryAll();
+    return this.#session;
+  }
+
+  #make(): RelaySession {
+    const session: RelaySession = new RelaySession(this.worker, this.#way, preferredCodec(location.search), {
       up: () => {
+        if (session === this.#successor) {
+          this.#session.close();
+          this.#succeed(session);
+        }
         this.#link = "up";
         this.#retryMs = FIRST_RETRY_MS;
         this.#changes.tell();
       },
-      over: (why) => {
+      down: () => {
+        if (session !== this.#session) return;
         this.#link = "lost";
         this.#changes.tell();
+      },
+      moving: () => {
+        if (session === this.#session) this.#move();
+      },
+      over: (why) => {
+        if (session === this.#successor) {
+          this.#successor = null;
+          window.setTimeout(() => this.#move(), MOVE_EVERY_MS);
+          return;
+        }
+        this.#link = "lost";
+        this.#changes.tell();
+        if (this.#successor) return this.#succeed(this.#successor);
+        this.#sessionOver = true;
         if (why !== "disconnected" && why !== "replaced") this.#reconnectSoon();
       },
       changed: () => this.#changes.tell(),
       refused: (words) => this.#notes.tell(`The relay did not take what this device offered: ${words}`),
       unconfirmed: (stream) => this.#unconfirmed(stream),
     });
-    this.#session = session;
     session.expectSealing(this.#keysThere);
     session.setAudible(this.#audible);
-    this.#carryAll();
     return session;
+  }
+
+  /** Looks for another relay, while media goes on over the one that is going down. */
+  #move(): void {
+    if (this.#closed || this.#sessionOver || this.#successor || !this.#credentials) return;
+    this.#successor = this.#make();
+    this.#successor.connect(this.#credentials);
+    this.#carryAll();
+  }
+
+  #succeed(successor: RelaySession): void {
+    this.#successor = null;
+    this.#session = successor;
+    this.#changes.tell();
   }
 
   #carryAll(): void {
     if (this.#closed) return;
     const tracks: Record<Stream, MediaStreamTrack | null> = { ...this.devices.tracks, ...this.screen.tracks };
-    for (const stream of STREAMS)
-      void this.#session.carry(stream, tracks[stream]).then(() => this.#session.setAudible(this.#audible));
+    for (const session of [this.#session, ...(this.#successor ? [this.#successor] : [])])
+      for (const stream of STREAMS)
+        void session.carry(stream, tracks[stream]).then(() => session.setAudible(this.#audible));
     this.#changes.tell();
   }
 
@@ -162,8 +211,7 @@ export class Media {
 
   #reconnect(): void {
     if (this.#closed || !this.#credentials) return;
-    const { url, token } = this.#credentials;
-    this.#open().connect(url, token);
+    this.#open().connect(this.#credentials);
   }
 
   /** PF-28: the other way where the browser has one, else nothing is sent. */

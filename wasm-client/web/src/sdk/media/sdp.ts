@@ -19,6 +19,11 @@ export function hardenAnswer(sdp: string): string {
   return mapSections(sdp, (section) => (section.startsWith("m=audio") ? constantOpus(section) : section));
 }
 
+/** The `sess-id` of a description: one for each connection, as its maker sees it (RFC 8866 section 5.2). */
+export function sessionOf(sdp: string): string | null {
+  return /^o=\S+ (\S+) /m.exec(sdp)?.[1] ?? null;
+}
+
 /** What each m-line of a description says of its direction, by mid. */
 export function directions(sdp: string): Map<string, string> {
   const sections = sdp.split(/^(?=m=)/m).slice(1);

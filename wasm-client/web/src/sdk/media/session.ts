@@ -1,19 +1,33 @@
-// One RTCPeerConnection with the relay and the signalling connection it was negotiated over. When either is lost for
-// good the session is over and a new one takes its place; nothing is repaired halfway.
+// One RTCPeerConnection with the relay and the signalling line it was negotiated over. A way to the relay that breaks is
+// replaced while it stands: a new signalling connection, an ICE restart, the same media and keys. What cannot be mended
+// within seconds is over, and a new session takes its place.
 import type { EngineWorker } from "../engine-worker";
 import type { Viewable } from "../attention";
+import type { IceServer } from "../messages";
 import type { FromRelay, ProducerInfo, RelayErrorCode, Wish } from "../relay/messages";
-import { RelaySocket } from "../relay/socket";
+import { Line } from "../relay/line";
 import { STREAMS, type Stream } from "../state";
 import { configuration, type Way } from "./attach";
 import { cameraEncodings, chooseExtensions, preferOpus, preferVideo, SCREEN_ENCODINGS, type VideoCodec } from "./codec";
 import { Incoming } from "./incoming";
 import { Outgoing, type OutgoingState } from "./outgoing";
-import { directions, hardenAnswer, hardenOffer } from "./sdp";
+import { PathWatch } from "./path-watch";
+import { directions, hardenAnswer, hardenOffer, sessionOf } from "./sdp";
+
+export interface RelayCredentials {
+  url: string;
+  token: string;
+  /** TURN servers, for those whom the relay is not reachable for otherwise. */
+  iceServers: IceServer[];
+}
 
 export interface SessionEvents {
   /** Media can flow. */
   up(): void;
+  /** It cannot at the moment, and is being mended. */
+  down(): void;
+  /** The relay asks everybody to find another one. Until then it serves. */
+  moving(): void;
   /** Said once. `expired`: a fresh token is needed first. */
   over(why: RelayErrorCode | "lost"): void;
   /** What is sent, or what is received, changed. */
@@ -38,6 +52,9 @@ interface InboundAudio {
 const TRACK_MS = 500;
 /** Firefox sends one black frame a second while a track is disabled, and a busy machine starts encoders late. */
 const CONFIRM_WITHIN_MS = 8_000;
+/** A way that is being mended is called broken after this long, and given up a little before the relay does. */
+const SAY_DOWN_AFTER_MS = 1_000;
+const GIVE_UP_AFTER_MS = 8_000;
 
 let sessions = 0;
 
@@ -48,7 +65,7 @@ export class RelaySession {
   readonly #incoming: Incoming[] = [];
   /** Own producers, by mid, as the relay named them. */
   #producers = new Map<string, string>();
-  #socket: RelaySocket | null = null;
+  #line: Line | null = null;
   #ready = false;
   /** The producers of the last offer that was answered: what the relay knows us to receive. */
   #agreed = new Set<string>();
@@ -60,6 +77,12 @@ export class RelaySession {
   #wanted = false;
   #busy = false;
   readonly #watch: number;
+  readonly #path: PathWatch;
+  /** Since when the way to the relay is being mended. */
+  #mendingSince: number | null = null;
+  #mending: number | undefined;
+  /** The line came up again: what it tells next is all that there is. */
+  #whole = false;
 
   constructor(
     readonly worker: EngineWorker,
@@ -67,22 +90,43 @@ export class RelaySession {
     readonly codec: VideoCodec,
     readonly events: SessionEvents,
   ) {
-    this.#peer = new RTCPeerConnection(configuration(way));
+    this.#peer = new RTCPeerConnection(configuration(way, []));
     this.#peer.addEventListener("connectionstatechange", () => this.#connectionChanged());
-    this.#add("microphone");
+    const microphone = this.#add("microphone");
     this.#add("camera");
+    this.#path = new PathWatch(this.#peer, microphone.transceiver.sender, () => void this.#mend());
     this.#watch = window.setInterval(() => this.#watchSenders(), TRACK_MS);
     void this.#negotiate();
   }
 
   /** The offer is being made meanwhile; it goes out when the relay is ready. */
-  connect(url: string, token: string): void {
+  connect(credentials: RelayCredentials): void {
     if (this.#over) return;
-    this.#socket?.close();
-    this.#socket = new RelaySocket(url, token, {
+    this.#useServers(credentials);
+    // What was gathered for the offer was gathered without them.
+    if (credentials.iceServers.length > 0) this.#peer.restartIce();
+    this.#line?.close();
+    this.#line = new Line(credentials.url, credentials.token, {
       message: (message) => this.#receive(message),
+      broken: () => {
+        this.#ready = false;
+        this.#watchMending();
+        // Whether the relay took what was offered last is not known. It is offered again.
+        this.#negotiation?.answered(null);
+      },
       closed: () => this.#end("lost"),
     });
+  }
+
+  /** For when the line breaks. */
+  renew(credentials: RelayCredentials): void {
+    this.#useServers(credentials);
+    this.#line?.renew(credentials.url, credentials.token);
+  }
+
+  /** For the next time that ICE gathers. */
+  #useServers({ iceServers }: RelayCredentials): void {
+    if (iceServers.length > 0) this.#peer.setConfiguration(configuration(this.way, iceServers));
   }
 
   /** The group's keys are there (or not): only then does silence of the worker mean something. */
@@ -141,13 +185,13 @@ export class RelaySession {
 
   keyFrameSent(id: string, ssrc: number, rtpTimestamp: number): void {
     const producer = this.#producerOf(id);
-    if (producer) this.#socket?.send({ type: "key-frame-sent", producer, ssrc, rtp_timestamp: rtpTimestamp });
+    if (producer) this.#line?.send({ type: "key-frame-sent", producer, ssrc, rtp_timestamp: rtpTimestamp });
   }
 
   requestKeyFrames(ids: readonly string[]): void {
     for (const id of ids) {
       const producer = this.#producerOf(id);
-      if (producer) this.#socket?.send({ type: "request-key-frame", producer });
+      if (producer) this.#line?.send({ type: "request-key-frame", producer });
     }
   }
 
@@ -180,7 +224,7 @@ export class RelaySession {
       if (back) this.#incoming.find((end) => end.producer?.producer === wish.producer)?.askAnew();
       this.#wished.set(wish.producer, wish);
     }
-    this.#socket?.send({ type: "wishes", wishes: changed });
+    this.#line?.send({ type: "wishes", wishes: changed });
   }
 
   /** CLNT-30: how loud each sound was since the last call, of those whose leaf was authenticated. */
@@ -206,8 +250,10 @@ export class RelaySession {
   close(): void {
     this.#over = true;
     window.clearInterval(this.#watch);
+    window.clearInterval(this.#mending);
+    this.#path.close();
     this.#negotiation?.answered(null);
-    this.#socket?.close();
+    this.#line?.close();
     for (const outgoing of this.#outgoing.values()) outgoing.close();
     this.#peer.close();
     const ids = [...[...this.#outgoing.values()].map((end) => end.id), ...this.#incoming.map((end) => end.id)];
@@ -257,6 +303,7 @@ export class RelaySession {
     switch (message.type) {
       case "ready":
         // All that there are follows at once, and then there is something to agree on.
+        this.#whole = true;
         return;
       case "answer":
         if (message.id !== this.#negotiation?.id) return;
@@ -264,6 +311,8 @@ export class RelaySession {
         this.#negotiation.answered(message.sdp);
         return;
       case "producers":
+        if (this.#whole) this.#retireAllBut(message.added.map(({ producer }) => producer));
+        this.#whole = false;
         for (const gone of message.removed) {
           this.#wished.delete(gone);
           this.#incoming.find((end) => end.producer?.producer === gone)?.retire();
@@ -282,6 +331,7 @@ export class RelaySession {
       }
       case "error":
         if (message.fatal || message.code === "transport-lost") this.#end(message.code);
+        else if (message.code === "shutting-down") this.events.moving();
         else if (message.code === "offer" || message.code === "not-allowed" || message.code === "too-many") {
           this.events.refused(message.message);
           this.#negotiation?.answered(null);
@@ -328,7 +378,7 @@ export class RelaySession {
     const subscribe = this.#incoming.flatMap(({ transceiver: { mid }, producer }) =>
       mid !== null && producer && described.get(mid) === "recvonly" ? [{ mid, producer: producer.producer }] : [],
     );
-    this.#socket?.send({
+    this.#line?.send({
       type: "offer",
       id,
       sdp,
@@ -344,6 +394,9 @@ export class RelaySession {
       await this.#peer.setLocalDescription({ type: "rollback" });
       return;
     }
+    // Another relay, or one that has let go of this connection: its keys are gone, and a new connection must be made.
+    const agreed = this.#peer.currentRemoteDescription?.sdp;
+    if (agreed && sessionOf(agreed) !== sessionOf(text)) return this.#end("lost");
     await this.#peer.setRemoteDescription({ type: "answer", sdp: hardenAnswer(text) });
     this.#agreed = new Set(subscribe.map(({ producer }) => producer));
     this.events.changed();
@@ -356,8 +409,47 @@ export class RelaySession {
 
   #connectionChanged(): void {
     if (this.#over) return;
-    if (this.#peer.connectionState === "connected") this.events.up();
-    if (this.#peer.connectionState === "failed") this.#end("lost");
+    const { connectionState, iceConnectionState } = this.#peer;
+    if (connectionState === "connected" && this.#mendingSince === null) this.events.up();
+    // Of a path that failed there may be another; of a handshake there is not.
+    if (connectionState === "failed" && iceConnectionState !== "failed") this.#end("lost");
+  }
+
+  /** A new way for the same media: new ICE credentials and candidates, over a new signalling connection if that broke too. */
+  async #mend(): Promise<void> {
+    if (this.#over || !this.#line || !this.#peer.currentRemoteDescription) return;
+    this.#peer.restartIce();
+    this.#watchMending();
+    // A line that does not hold is replaced, and then everything is offered anew, this included.
+    if ((await this.#line.holds()) && !this.#over) void this.#negotiate();
+  }
+
+  #watchMending(): void {
+    if (this.#mendingSince !== null) return;
+    this.#mendingSince = performance.now();
+    let said = false;
+    this.#mending = window.setInterval(() => {
+      const mended = this.#ready && !this.#busy && this.#path.hears && this.#peer.connectionState === "connected";
+      const took = performance.now() - (this.#mendingSince ?? 0);
+      if (mended) {
+        window.clearInterval(this.#mending);
+        this.#mendingSince = null;
+        this.events.up();
+      } else if (took > GIVE_UP_AFTER_MS) {
+        this.#end("lost");
+      } else if (took > SAY_DOWN_AFTER_MS && !said) {
+        said = true;
+        this.events.down();
+      }
+    }, 100);
+  }
+
+  #retireAllBut(producers: readonly string[]): void {
+    for (const end of this.#incoming) {
+      if (!end.producer || producers.includes(end.producer.producer)) continue;
+      this.#wished.delete(end.producer.producer);
+      end.retire();
+    }
   }
 
   #watchSenders(): void {

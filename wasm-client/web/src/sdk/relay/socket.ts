@@ -4,6 +4,8 @@ import { parseRelay, RELAY_PROTOCOL, type FromRelay, type ToRelay } from "./mess
 const PING_EVERY_MS = 2_000;
 /** Silence of this long means that the relay is gone, even if TCP does not know yet. */
 const SILENCE_MS = 7_000;
+/** Not 1000, "on purpose": the relay keeps what belongs to the participant, for whoever takes it up. */
+const ABANDONED = 4000;
 
 export interface RelaySocketEvents {
   message(message: FromRelay): void;
@@ -31,11 +33,27 @@ export class RelaySocket {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
   }
 
+  /** Whether the relay answers within so long. */
+  async answers(withinMs: number): Promise<boolean> {
+    const asked = performance.now();
+    this.send({ type: "ping" });
+    await new Promise((resolve) => window.setTimeout(resolve, withinMs));
+    return this.#heard > asked;
+  }
+
   close(): void {
+    this.#finish(1000);
+  }
+
+  /** Lets this connection go and keeps the participant's media: another connection takes over. */
+  abandon(): void {
+    this.#finish(ABANDONED);
+  }
+
+  #finish(code: number): void {
     this.#over = true;
     window.clearInterval(this.#ping);
-    // 1000 says "on purpose": the relay lets go at once instead of waiting for us.
-    this.#socket.close(1000);
+    this.#socket.close(code);
   }
 
   #receive(data: unknown): void {
@@ -51,7 +69,7 @@ export class RelaySocket {
 
   #end(): void {
     if (this.#over) return;
-    this.close();
+    this.abandon();
     this.#events.closed();
   }
 }

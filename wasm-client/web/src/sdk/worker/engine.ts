@@ -2,6 +2,7 @@
 // nothing is sealed or opened.
 import init, { Client, codec_of, drop_reasons, last_panic, version } from "conclave-wasm";
 import type { Pinned } from "../link";
+import type { IceServer } from "../messages";
 import type { DropReason } from "../state";
 import { now } from "./scope";
 import { tapClient } from "./tap";
@@ -15,7 +16,7 @@ export type EngineEvent =
   | { type: "sending"; epoch: number | null; keyFrame: boolean }
   | { type: "code"; epoch: number; groups: string[] }
   | { type: "chat"; message: { leaf: number; name: string; text: string; epoch: number; own: boolean } }
-  | { type: "relay"; url: string; token: string }
+  | { type: "relay"; url: string; token: string; iceServers: IceServer[] }
   | { type: "status"; status: { state: EnginePhase; words: string } }
   | { type: "warning"; text: string }
   | { type: "refused"; reason: string }

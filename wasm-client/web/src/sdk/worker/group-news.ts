@@ -32,7 +32,7 @@ export class GroupNews {
         return [{ type: "chat", line: { leaf, name, text, me: own, at: Date.now() } }];
       }
       case "relay":
-        return [{ type: "relay", url: event.url, token: event.token }];
+        return [{ type: "relay", url: event.url, token: event.token, iceServers: event.iceServers }];
       case "status":
         return statusNews(event.status.state, event.status.words);
       case "warning":

@@ -1,0 +1,80 @@
+//! `conclave sfu`: the relay alone.
+//!
+//! Requirements held here: RELY-51, RELY-52.
+
+mod settings;
+pub(crate) mod values;
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use axum::serve::ListenerExt as _;
+use sfu_relay::Relay;
+use tokio::net::TcpListener;
+
+use self::settings::Settings;
+use crate::cli::SfuArgs;
+use crate::{logging, relay, stop};
+
+pub(crate) fn run(args: &SfuArgs) -> Result<()> {
+    let settings = Settings::gather(args)?;
+    if args.check {
+        std::io::stdout()
+            .lock()
+            .write_all(settings.shown().as_bytes())
+            .context("the configuration cannot be written to standard output")?;
+        return Ok(());
+    }
+    logging::init(settings.log());
+    tokio::runtime::Runtime::new()?.block_on(serve(&settings))
+}
+
+async fn serve(settings: &Settings) -> Result<()> {
+    let relay = relay::start(&settings.relay())?;
+    let listen = settings.listen();
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("the relay's signalling cannot listen on {listen}"))?;
+    let tcp = relay
+        .tcp_port()
+        .map_or_else(String::new, |port| format!(" and TCP {port}"));
+    eprintln!(
+        "Relay: signalling at ws://{listen}{}, media on UDP {}{tcp}, {} threads",
+        sfu_relay::PATH,
+        relay.port(),
+        relay.threads()
+    );
+    if let Some(address) = settings.operations() {
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("figures and health cannot be served on {address}"))?;
+        eprintln!("Relay: /metrics and /health at http://{address}");
+        let operations = sfu_relay::operations(relay.clone());
+        tokio::spawn(async move { axum::serve(listener, operations).await });
+    }
+    let served = axum::serve(listener.tap_io(relay::send_at_once), sfu_relay::router(relay.clone()))
+        .with_graceful_shutdown(stopped_and_drained(relay.clone(), settings.drain()))
+        .await;
+    relay.shutdown().await;
+    served.context("the relay's signalling stopped")
+}
+
+async fn stopped_and_drained(relay: Relay, at_most: Duration) {
+    stop::requested().await;
+    drained(&relay, at_most).await;
+}
+
+/// RELY-52: everybody is told to find another relay, and may stay until then, for so long. Whoever asks for the end again gets it at once.
+pub(crate) async fn drained(relay: &Relay, at_most: Duration) {
+    if !at_most.is_zero() {
+        eprintln!(
+            "Nobody new is let in. Waiting up to {} s for those who are here; asking again ends it now.",
+            at_most.as_secs()
+        );
+    }
+    tokio::select! {
+        () = relay.drain(at_most) => {}
+        () = stop::requested() => {}
+    }
+}
