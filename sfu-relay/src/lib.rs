@@ -20,6 +20,7 @@ mod config;
 pub mod dd;
 pub mod engine;
 mod forward;
+mod load;
 pub mod net;
 mod operations;
 mod peer;

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{Config, default_addresses};
 use crate::engine::{Command, Engine, EngineConfig, Event, SessionId};
+use crate::load;
 use crate::net::dtls::{DtlsError, Identity};
 use crate::net::socket::{self, Input, Sockets};
 use crate::stats::{Counters, RelayStats};
@@ -94,7 +95,10 @@ impl Relay {
         let for_thread = counters.clone();
         let thread = std::thread::Builder::new()
             .name("relay".into())
-            .spawn(move || runtime.block_on(socket::run(engine, sockets, receiver, for_thread)))
+            .spawn(move || {
+                runtime.spawn(load::watch(for_thread.clone()));
+                runtime.block_on(socket::run(engine, sockets, receiver, for_thread));
+            })
             .map_err(StartError::Thread)?;
         tracing::info!(port, "the relay listens");
         Ok(Relay {

@@ -43,6 +43,10 @@ stats! {
     Now peers,
     Now producers,
     Now consumers,
+    /// Of a thousand parts of its time, those in which the engine's thread was busy lately.
+    Now busy_permille,
+    /// What is left out for want of time: 0 nothing, 1 all layers but the lowest, 2 video.
+    Now spared,
     /// DTLS associations that came up.
     SoFar connected,
     SoFar datagrams_in,
@@ -88,6 +92,11 @@ stats! {
 impl Counters {
     pub(crate) fn shared() -> Arc<Self> {
         Arc::new(Self::default())
+    }
+
+    /// How busy the engine's thread is, of a thousand parts of its time.
+    pub fn note_busy(&self, permille: u64) {
+        self.busy_permille.store(permille, Ordering::Relaxed);
     }
 
     pub(crate) fn add(counter: &AtomicU64, amount: u64) {

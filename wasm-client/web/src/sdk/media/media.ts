@@ -131,6 +131,10 @@ export class Media {
       over: (why) => {
         this.#link = "lost";
         this.#changes.tell();
+        if (why === "relay-full") {
+          this.#retryMs = LAST_RETRY_MS;
+          this.#notes.tell("The relay has no room for this device's sound and picture now. Trying again by itself.");
+        }
         if (why !== "disconnected" && why !== "replaced") this.#reconnectSoon();
       },
       changed: () => this.#changes.tell(),
