@@ -190,7 +190,9 @@ impl Consumer {
 
     /// The highest spatial layer wanted of a stream that has several inside. With simulcast the limit is on streams instead.
     fn limit_inside(&self, producer: &Producer) -> Option<u8> {
-        self.limit().filter(|_| producer.layers.len() == 1)
+        // RELY-63: without a descriptor a receiver cannot tell layers apart, and takes those of one moment for one frame (AV1).
+        let blind = (self.ids.dependency_descriptor == 0).then_some(0);
+        blind.or(self.limit()).filter(|_| producer.layers.len() == 1)
     }
 
     /// Whether the layers wanted inside the stream that flows can begin at a key frame only.
