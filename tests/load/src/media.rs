@@ -112,20 +112,15 @@ impl Stream {
         } else {
             Vec::new()
         };
+        let rid = self.layer.map_or(&[][..], |layer| LAYERS[layer].0.as_bytes());
+        let layered: [(u8, &[u8]); 3] = [(MID, b"0"), (RID, rid), (DESCRIPTOR, &descriptor)];
         Outgoing {
             marker: last,
             payload_type: self.kind.payload_type(),
             sequence: self.sequence,
             timestamp,
             ssrc: self.ssrc,
-            extensions: match self.layer {
-                Some(layer) => &[
-                    (MID, b"0"),
-                    (RID, LAYERS[layer].0.as_bytes()),
-                    (DESCRIPTOR, &descriptor),
-                ],
-                None => &[(DESCRIPTOR, &descriptor)],
-            },
+            extensions: if self.layer.is_some() { &layered } else { &layered[2..] },
         }
         .write(&mut self.buffer);
         self.payload.clear();
