@@ -44,6 +44,8 @@ pub struct Limits {
     pub consumers_per_peer: usize,
     pub peers_per_room: usize,
     pub peers: usize,
+    /// Nobody new is let in while a thread is busy for so many thousandths of its time.
+    pub busy_permille: u16,
 }
 
 impl Default for Limits {
@@ -53,6 +55,7 @@ impl Default for Limits {
             consumers_per_peer: 400,
             peers_per_room: 1_000,
             peers: 10_000,
+            busy_permille: 850,
         }
     }
 }

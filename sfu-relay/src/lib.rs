@@ -21,6 +21,7 @@ pub mod dd;
 mod directory;
 pub mod engine;
 mod forward;
+mod load;
 pub mod net;
 mod operations;
 mod peer;

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use crate::config::{Config, default_addresses, thread_count};
 use crate::directory::{Directory, Place};
 use crate::engine::{Command, Engine, EngineConfig, Event, SessionId};
+use crate::load;
 use crate::net::dtls::{DtlsError, Identity};
 use crate::net::handover::Mailbox;
 use crate::net::socket::{self, Bound};
@@ -145,9 +146,13 @@ impl Relay {
                 .enable_time()
                 .build()
                 .map_err(StartError::Thread)?;
+            let for_load = counters.clone();
             let handle = std::thread::Builder::new()
                 .name(format!("relay-{index}"))
-                .spawn(move || runtime.block_on(thread::run(parts)))
+                .spawn(move || {
+                    runtime.spawn(load::watch(for_load));
+                    runtime.block_on(thread::run(parts));
+                })
                 .map_err(StartError::Thread)?;
             threads.push(Thread {
                 inputs: inputs[index].clone(),

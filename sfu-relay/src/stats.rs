@@ -7,7 +7,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Now,
+    /// How it is where it is worst: of several threads the highest.
+    Worst,
     SoFar,
+}
+
+impl Kind {
+    fn together(self, one: u64, other: u64) -> u64 {
+        match self {
+            Kind::Worst => one.max(other),
+            Kind::Now | Kind::SoFar => one + other,
+        }
+    }
 }
 
 macro_rules! stats {
@@ -24,7 +35,7 @@ macro_rules! stats {
         impl RelayStats {
             /// The figures of several threads, together.
             pub(crate) fn plus(self, other: Self) -> Self {
-                RelayStats { $($name: self.$name + other.$name,)* }
+                RelayStats { $($name: Kind::$kind.together(self.$name, other.$name),)* }
             }
 
             /// All figures by name.
@@ -48,6 +59,10 @@ stats! {
     Now peers,
     Now producers,
     Now consumers,
+    /// Of a thousand parts of its time, those in which the engine's thread was busy lately.
+    Worst busy_permille,
+    /// What is left out for want of time: 0 nothing, 1 all layers but the lowest, 2 video.
+    Worst spared,
     /// DTLS associations that came up.
     SoFar connected,
     SoFar datagrams_in,
@@ -101,6 +116,11 @@ impl Counters {
         Arc::new(Self::default())
     }
 
+    /// How busy the engine's thread is, of a thousand parts of its time.
+    pub fn note_busy(&self, permille: u64) {
+        self.busy_permille.store(permille, Ordering::Relaxed);
+    }
+
     pub(crate) fn add(counter: &AtomicU64, amount: u64) {
         counter.fetch_add(amount, Ordering::Relaxed);
     }
@@ -111,5 +131,20 @@ impl Counters {
 
     pub(crate) fn set(counter: &AtomicU64, value: usize) {
         counter.store(value as u64, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_are_added_up_and_the_busiest_speaks_for_all() {
+        let busy = |permille, peers| RelayStats {
+            busy_permille: permille,
+            peers,
+            ..RelayStats::default()
+        };
+        assert_eq!(busy(900, 3).plus(busy(200, 4)), busy(900, 7));
     }
 }

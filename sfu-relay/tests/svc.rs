@@ -186,6 +186,19 @@ fn one_receivers_limit_is_nobody_elses() {
 }
 
 #[test]
+fn rely_63_a_receiver_without_descriptors_gets_the_lowest_of_layers_inside() {
+    let (mut world, mut sender, bob, ssrc) = meeting();
+    let camera = sender.camera.clone();
+    let carol = world.enter("carol", &[Line::receive("0", false, &camera).without_descriptor()]);
+    for i in 0..4 {
+        sender.moment(&mut world, i == 0);
+    }
+    assert_eq!(got(&world, bob, ssrc), vec![vec![0, 1, 2]; 4]);
+    let carols = world.clients[carol].announced("0").0;
+    assert_eq!(got(&world, carol, carols), vec![vec![0]; 4]);
+}
+
+#[test]
 fn rely_15_a_repeated_packet_keeps_the_marker_it_was_sent_with() {
     let (mut world, mut sender, bob, ssrc) = meeting();
     limit(&mut world, &sender, bob, Some(0));

@@ -33,6 +33,7 @@ impl Engine {
         for key in self.producers.keys() {
             self.tick_producer(now, key);
         }
+        self.relieve(now);
         self.count_population();
         self.next_tick = (self.peers.len() > 0).then(|| now + TICK);
     }

@@ -47,6 +47,18 @@ impl Engine {
             self.remove_room_if_empty(room_key);
             return;
         }
+        // RELY-65: who is here, or comes back, is not put out for those who come.
+        if known.is_none() && self.is_full() {
+            self.out.events.push_back(Event::Close {
+                session,
+                code: ErrorCode::RelayFull,
+            });
+            self.remove_room_if_empty(room_key);
+            return;
+        }
+        let Some(room) = self.rooms.get_mut(room_key) else {
+            return;
+        };
         let peer_key = match known.and_then(|key| self.peers.get_mut(key).map(|peer| (key, peer))) {
             // The same participant came back: the newest connection speaks for it, its media goes on.
             Some((key, peer)) => {

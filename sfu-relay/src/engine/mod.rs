@@ -15,6 +15,7 @@ mod media;
 mod membership;
 mod negotiate;
 mod out;
+mod pressure;
 mod wishes;
 
 use std::collections::HashMap;
@@ -28,6 +29,7 @@ use relay_token::Claims;
 use self::out::Out;
 pub(crate) use self::out::Run;
 pub use self::out::Transmit;
+use self::pressure::Pressure;
 use crate::arena::{Arena, Key};
 use crate::config::Limits;
 use crate::forward::consumer::Consumer;
@@ -148,6 +150,7 @@ pub struct Engine {
     expelled: HashMap<(String, String), u64>,
     out: Out,
     next_tick: Option<Instant>,
+    pressure: Pressure,
     tap: Tap,
 }
 
@@ -171,6 +174,7 @@ impl Engine {
             expelled: HashMap::new(),
             out: Out::default(),
             next_tick: None,
+            pressure: Pressure::default(),
             tap: Tap::from_environment(),
         }
     }

@@ -278,7 +278,8 @@ impl Engine {
         let rtx_ssrc = rtx.then(|| transport.fresh_ssrc(&taken, &mut self.rng));
         // First numbers in the lower half: RFC 3711 section 3.3.1 has receivers guess the roll-over counter.
         let first = ((self.rng.next_u32() >> 17) as u16, (self.rng.next_u32() >> 17) as u16);
-        let consumer = Consumer::new(peer_key, producer_key, audio, media, (ssrc, rtx_ssrc), first, now);
+        let mut consumer = Consumer::new(peer_key, producer_key, audio, media, (ssrc, rtx_ssrc), first, now);
+        consumer.spare(self.spared(), now);
         let key = self.consumers.insert(consumer);
         if let Some(peer) = self.peers.get_mut(peer_key) {
             peer.consumers.push(key);

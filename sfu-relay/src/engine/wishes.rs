@@ -23,7 +23,7 @@ impl Engine {
         };
         let layer = consumer
             .layer()
-            .unwrap_or_else(|| producer.best_layer(consumer.max_layer, now));
+            .unwrap_or_else(|| producer.best_layer(consumer.limit(), now));
         let producer_key = consumer.producer;
         if let Some(layer) = producer.layers.get_mut(layer) {
             layer.requests.want();

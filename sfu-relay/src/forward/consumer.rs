@@ -38,6 +38,7 @@ pub(crate) struct Consumer {
     ids: ExtensionIds,
     audio: bool,
     paused: bool,
+    spared: Spared,
     flow: Flow,
     rewriter: Rewriter,
     selection: Selection,
@@ -51,6 +52,15 @@ pub(crate) struct Consumer {
 enum Flow {
     Waiting { since: Instant },
     On { layer: usize },
+}
+
+/// What is left out where the relay has no time for all.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spared {
+    #[default]
+    Nothing,
+    HighLayers,
+    Video,
 }
 
 /// A sent packet, kept small: there are hundreds of them for each consumer, and one is touched for each packet.
@@ -91,6 +101,7 @@ impl Consumer {
             ids: ExtensionIds::default(),
             audio,
             paused: false,
+            spared: Spared::Nothing,
             flow: Flow::Waiting { since: now },
             rewriter: Rewriter::new(first_sequences.0, if audio { 48_000 } else { 90_000 }),
             selection: Selection::default(),
@@ -133,6 +144,30 @@ impl Consumer {
         }
     }
 
+    /// Does without what is spared. Sound is not.
+    pub(crate) fn spare(&mut self, spared: Spared, now: Instant) {
+        if self.audio || self.spared == spared {
+            return;
+        }
+        self.spared = spared;
+        if spared == Spared::Video {
+            self.restart(now);
+        }
+    }
+
+    /// Nothing of it is to go out.
+    fn rests(&self) -> bool {
+        self.paused || self.spared == Spared::Video
+    }
+
+    /// The highest layer that is wanted and that there is time for.
+    pub(crate) fn limit(&self) -> Option<u8> {
+        match self.spared {
+            Spared::Nothing => self.max_layer,
+            Spared::HighLayers | Spared::Video => Some(0),
+        }
+    }
+
     /// The source was interrupted: video starts anew with a key frame.
     pub(crate) fn restart(&mut self, now: Instant) {
         self.flow = Flow::Waiting { since: now };
@@ -140,29 +175,31 @@ impl Consumer {
 
     /// The layer this consumer would like of `count`, awake or not. `None`: none.
     pub(crate) fn target(&self, count: usize) -> Option<usize> {
-        let top = count.checked_sub(1).filter(|_| !self.paused)?;
-        Some(self.max_layer.map_or(top, |max| usize::from(max).min(top)))
+        let top = count.checked_sub(1).filter(|_| !self.rests())?;
+        Some(self.limit().map_or(top, |max| usize::from(max).min(top)))
     }
 
     /// The layer this consumer waits for, if it waits.
     pub(crate) fn wants(&self, producer: &Producer, now: Instant) -> Option<usize> {
-        if self.audio || self.paused || producer.paused {
+        if self.audio || self.rests() || producer.paused {
             return None;
         }
-        let best = producer.best_layer(self.max_layer, now);
+        let best = producer.best_layer(self.limit(), now);
         (self.layer() != Some(best)).then_some(best)
     }
 
     /// The highest spatial layer wanted of a stream that has several inside. With simulcast the limit is on streams instead.
     fn limit_inside(&self, producer: &Producer) -> Option<u8> {
-        self.max_layer.filter(|_| producer.layers.len() == 1)
+        // RELY-63: without a descriptor a receiver cannot tell layers apart, and takes those of one moment for one frame (AV1).
+        let blind = (self.ids.dependency_descriptor == 0).then_some(0);
+        blind.or(self.limit()).filter(|_| producer.layers.len() == 1)
     }
 
     /// Whether the layers wanted inside the stream that flows can begin at a key frame only.
     pub(crate) fn needs_key_frame(&self, producer: &Producer) -> bool {
         let layer = self.layer().and_then(|layer| producer.layers.get(layer));
         let scheme = layer.and_then(|layer| layer.scheme.as_ref());
-        !self.paused
+        !self.rests()
             && !producer.paused
             && scheme.is_some_and(|scheme| self.selection.needs_key_frame(scheme, self.limit_inside(producer)))
     }
@@ -175,7 +212,7 @@ impl Consumer {
         arrival: Arrival,
         now: Instant,
     ) -> Option<RangeInclusive<u64>> {
-        if self.paused || producer.paused {
+        if self.rests() || producer.paused {
             return None;
         }
         if self.audio {

@@ -183,6 +183,8 @@ pub enum ErrorCode {
     Disconnected,
     /// Nothing was heard on the media path for 10 s: make a new RTCPeerConnection and offer again.
     TransportLost,
+    /// The relay has no time for another participant now: try again later.
+    RelayFull,
     /// The relay is going down.
     ShuttingDown,
 }

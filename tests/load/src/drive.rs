@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::measure::{cpu_seconds, quantile, resident};
 use crate::media::Stream;
-use crate::sdp::Kind;
+use crate::sdp::{Kind, LAYERS};
 use crate::swarm::Swarm;
 use crate::target::{self, Name, Target};
 
@@ -52,6 +52,9 @@ pub(crate) struct Args {
     /// Publishers send audio
     #[arg(long)]
     audio: bool,
+    /// Publishers send three simulcast layers; rates are those of the highest
+    #[arg(long, conflicts_with = "audio")]
+    simulcast: bool,
     /// `<packets a second out of the relay>:<seconds>`, run one after another
     #[arg(long = "phase", required = true)]
     phases: Vec<Phase>,
@@ -112,12 +115,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// Nanoseconds from each subscriber's first word to its first packet.
 fn join(args: &Args, target: &mut dyn Target, swarm: &mut Swarm) -> Result<Vec<u64>> {
     let fingerprint = *swarm.identity.fingerprint();
-    let kind = if args.audio { Kind::Audio } else { Kind::Video };
+    let kind = match (args.audio, args.simulcast) {
+        (true, _) => Kind::Audio,
+        (_, true) => Kind::Layers,
+        _ => Kind::Video,
+    };
     swarm.rate = if args.audio { JOINING_AUDIO } else { JOINING_VIDEO };
     let mut published = Vec::new();
     for _ in 0..args.publishers {
         let peer = swarm.add_peer()?;
-        let ssrc = 1_000 + peer as u32;
+        let ssrc = 1_000 + 10 * peer as u32;
         let (id, remote) = target.publish(&fingerprint, kind, ssrc)?;
         swarm.peers[peer].connect(remote)?;
         ensure!(
@@ -126,9 +133,13 @@ fn join(args: &Args, target: &mut dyn Target, swarm: &mut Swarm) -> Result<Vec<u
         );
         published.push((id, kind));
         let descriptor = target.takes_descriptor();
-        swarm
-            .streams
-            .push(Stream::new(peer, kind, ssrc, usize::from(args.size), descriptor));
+        let stream = |ssrc| Stream::new(peer, kind, ssrc, usize::from(args.size), descriptor);
+        if args.simulcast {
+            let layers = (0..LAYERS.len()).map(|layer| stream(ssrc + layer as u32).of_layer(layer));
+            swarm.streams.extend(layers);
+        } else {
+            swarm.streams.push(stream(ssrc));
+        }
     }
     swarm.run(SETTLE)?;
     let mut joins = Vec::new();
@@ -156,13 +167,13 @@ fn measure(args: &Args, swarm: &mut Swarm, phase: Phase) -> Result<(Value, f64)>
     for peer in &mut swarm.peers {
         peer.received = Default::default();
     }
-    let sent_before: u64 = swarm.streams.iter().map(|stream| stream.sent).sum();
+    let sent_before = sent(swarm);
     let (cpu, start) = (cpu_seconds(args.pid)?, Instant::now());
     swarm.run(phase.duration)?;
     let took = start.elapsed().as_secs_f64();
     swarm.pause(DRAIN)?;
     let cpu = cpu_seconds(args.pid)? - cpu;
-    let sent: u64 = swarm.streams.iter().map(|stream| stream.sent).sum::<u64>() - sent_before;
+    let sent = sent(swarm) - sent_before;
     let received = || swarm.peers.iter().map(|peer| &peer.received);
     let delivered: u64 = received().map(|received| received.packets).sum();
     let broken: u64 = received().map(|received| received.broken).sum();
@@ -183,6 +194,12 @@ fn measure(args: &Args, swarm: &mut Swarm, phase: Phase) -> Result<(Value, f64)>
         "delay_us_p99": quantile(&mut delays, 0.99) as f64 / 1e3,
     });
     Ok((figures, share))
+}
+
+/// Packets sent so far of what receivers get.
+fn sent(swarm: &Swarm) -> u64 {
+    let received = swarm.streams.iter().filter(|stream| stream.is_received());
+    received.map(|stream| stream.sent).sum()
 }
 
 #[cfg(test)]

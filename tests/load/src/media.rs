@@ -6,7 +6,7 @@ use anyhow::Result;
 use sfu_relay::rtp::Outgoing;
 
 use crate::peer::Peer;
-use crate::sdp::{DESCRIPTOR, Kind};
+use crate::sdp::{DESCRIPTOR, Kind, LAYERS, MID, RID};
 
 /// Browsers' pacers let packets go every 5 ms.
 pub(crate) const PACE: Duration = Duration::from_millis(5);
@@ -23,6 +23,10 @@ pub(crate) struct Stream {
     pub(crate) peer: usize,
     pub(crate) kind: Kind,
     pub(crate) ssrc: u32,
+    /// Which of the simulcast layers, if it is one.
+    layer: Option<usize>,
+    /// Key frames that its peer was asked for when it last sent one.
+    key_frames: u32,
     /// Bytes of an RTP packet without extensions.
     size: usize,
     /// Whether the relay negotiated the Dependency Descriptor.
@@ -48,8 +52,10 @@ impl Stream {
             peer,
             kind,
             ssrc,
+            layer: None,
+            key_frames: 0,
             size,
-            descriptor: descriptor && kind == Kind::Video,
+            descriptor: descriptor && kind != Kind::Audio,
             sequence: 1,
             frame: 0,
             packet_of_frame: 0,
@@ -64,8 +70,20 @@ impl Stream {
         }
     }
 
+    /// One of three layers.
+    pub(crate) fn of_layer(mut self, layer: usize) -> Self {
+        self.layer = Some(layer);
+        self
+    }
+
+    /// Whether receivers get it: of simulcast layers, the highest alone.
+    pub(crate) fn is_received(&self) -> bool {
+        self.layer.is_none_or(|layer| layer + 1 == LAYERS.len())
+    }
+
     /// Sends what is due at `rate` packets a second. Never more than a twentieth of a second's worth after a pause.
     pub(crate) fn send(&mut self, now: Instant, rate: f64, peer: &mut Peer) -> Result<()> {
+        let rate = rate * self.layer.map_or(1.0, |layer| LAYERS[layer].1);
         if now < self.next {
             return Ok(());
         }
@@ -83,24 +101,26 @@ impl Stream {
     fn packet(&mut self, now: Instant, rate: f64, peer: &mut Peer) -> Result<()> {
         let per_frame = match self.kind {
             Kind::Audio => 1,
-            Kind::Video => (rate / f64::from(FRAMES)).max(1.0) as u32,
+            Kind::Video | Kind::Layers => (rate / f64::from(FRAMES)).max(1.0) as u32,
         };
         let (first, last) = (self.packet_of_frame == 0, self.packet_of_frame + 1 >= per_frame);
         let clock = if self.kind == Kind::Audio { 48_000.0 } else { 90_000.0 };
         let timestamp = (now.saturating_duration_since(self.started).as_secs_f64() * clock) as u32;
-        let key = first && std::mem::take(&mut peer.key_frame_wanted);
+        let key = first && std::mem::replace(&mut self.key_frames, peer.key_frames) != peer.key_frames;
         let descriptor = if self.descriptor {
             descriptor(first, last, key, self.frame as u16)
         } else {
             Vec::new()
         };
+        let rid = self.layer.map_or(&[][..], |layer| LAYERS[layer].0.as_bytes());
+        let layered: [(u8, &[u8]); 3] = [(MID, b"0"), (RID, rid), (DESCRIPTOR, &descriptor)];
         Outgoing {
             marker: last,
             payload_type: self.kind.payload_type(),
             sequence: self.sequence,
             timestamp,
             ssrc: self.ssrc,
-            extensions: &[(DESCRIPTOR, &descriptor)],
+            extensions: if self.layer.is_some() { &layered } else { &layered[2..] },
         }
         .write(&mut self.buffer);
         self.payload.clear();

@@ -37,8 +37,8 @@ pub(crate) struct Peer {
     pub(crate) socket: UdpSocket,
     pub(crate) srtp: Option<Srtp>,
     pub(crate) received: Received,
-    /// A key frame was asked for.
-    pub(crate) key_frame_wanted: bool,
+    /// How often a key frame was asked for, the first one unasked.
+    pub(crate) key_frames: u32,
     identity: Identity,
     remote: Option<Remote>,
     dtls: Option<Endpoint>,
@@ -69,7 +69,7 @@ impl Peer {
             socket,
             srtp: None,
             received: Received::default(),
-            key_frame_wanted: true,
+            key_frames: 1,
             identity: identity.clone(),
             remote: None,
             dtls: None,

@@ -11,26 +11,31 @@ pub(crate) const VP8: u8 = 96;
 pub(crate) const OPUS: u8 = 111;
 /// The ids of the header extensions in our offers.
 pub(crate) const MID: u8 = 4;
+pub(crate) const RID: u8 = 10;
 pub(crate) const DESCRIPTOR: u8 = 13;
+/// The simulcast layers, the lowest first, and their packets a second beside the highest's.
+pub(crate) const LAYERS: [(&str, f64); 3] = [("q", 0.09), ("h", 0.29), ("f", 1.0)];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Audio,
     Video,
+    /// The same in three simulcast layers, of which each receiver gets the highest.
+    Layers,
 }
 
 impl Kind {
     pub(crate) fn payload_type(self) -> u8 {
         match self {
             Kind::Audio => OPUS,
-            Kind::Video => VP8,
+            Kind::Video | Kind::Layers => VP8,
         }
     }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Audio => "audio",
-            Kind::Video => "video",
+            Kind::Video | Kind::Layers => "video",
         }
     }
 }
@@ -106,7 +111,8 @@ pub(crate) fn write(session: usize, setup: &str, fingerprint: &[u8; 32], lines: 
         let _ = write!(sdp, "a=extmap:{MID} urn:ietf:params:rtp-hdrext:sdes:mid\r\n");
         match line.kind {
             Kind::Audio => sdp.push_str("a=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n"),
-            Kind::Video => {
+            Kind::Video | Kind::Layers => {
+                let _ = write!(sdp, "a=extmap:{RID} urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n");
                 let _ = write!(
                     sdp,
                     "a=extmap:{DESCRIPTOR} https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension\r\n"
@@ -114,7 +120,13 @@ pub(crate) fn write(session: usize, setup: &str, fingerprint: &[u8; 32], lines: 
                 sdp.push_str("a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n");
             }
         }
-        if let Some(ssrc) = line.ssrc {
+        if line.kind == Kind::Layers && line.ssrc.is_some() {
+            for (rid, _) in LAYERS {
+                let _ = write!(sdp, "a=rid:{rid} send\r\n");
+            }
+            let rids = LAYERS.map(|(rid, _)| rid).join(";");
+            let _ = write!(sdp, "a=simulcast:send {rids}\r\na=msid:load layers\r\n");
+        } else if let Some(ssrc) = line.ssrc {
             let _ = write!(sdp, "a=msid:load {ssrc}\r\na=ssrc:{ssrc} cname:load\r\n");
         }
     }

@@ -185,7 +185,7 @@ fn control(peer: &mut Peer, datagram: &mut [u8]) {
     let Ok(len) = srtp.open_rtcp(datagram) else { return };
     for packet in rtcp::parse(&datagram[..len]) {
         if matches!(packet, Rtcp::Pli { .. } | Rtcp::Fir { .. }) {
-            peer.key_frame_wanted = true;
+            peer.key_frames += 1;
         }
     }
 }

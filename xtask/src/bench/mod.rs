@@ -16,13 +16,15 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     /// Which measurement; without it, all of them
     name: Option<String>,
+    /// Of `sfu`: the cases whose name contains this
+    part: Option<String>,
 }
 
 /// A measurement gives lines, each an object; the dispatcher adds its name.
 struct Bench {
     name: &'static str,
     about: &'static str,
-    run: fn() -> Result<Vec<Value>>,
+    run: fn(Option<&str>) -> Result<Vec<Value>>,
 }
 
 const BENCHES: &[Bench] = &[
@@ -34,17 +36,17 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "frame",
         about: "sealing and opening a frame, natively, beside raw ring, `sframe` and `davey`",
-        run: frame::run,
+        run: |_| frame::run(),
     },
     Bench {
         name: "join",
         about: "in real browsers, from pressing Join to the first picture of somebody else",
-        run: browser::join,
+        run: |_| browser::join(),
     },
     Bench {
         name: "web-size",
         about: "what a browser loads: bytes as they are and gzipped",
-        run: web_size::run,
+        run: |_| web_size::run(),
     },
     Bench {
         name: "sfu",
@@ -79,7 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     for bench in chosen {
         let step = say::step(&format!("measuring {}: {}", bench.name, bench.about));
-        for mut line in (bench.run)()? {
+        for mut line in (bench.run)(args.part.as_deref())? {
             if let Some(object) = line.as_object_mut() {
                 object.insert("bench".to_owned(), bench.name.into());
             }

@@ -215,7 +215,12 @@ fn poll(peer: &mut Peer, socket: &UdpSocket, packets: &mut Vec<RtpPacket>) {
                 return;
             }
             Ok(Output::Event(Event::MediaAdded(added))) => peer.mids.push(added.mid),
-            Ok(Output::Event(Event::RtpPacket(packet))) => packets.push(packet),
+            // Of simulcast layers, the highest is passed on.
+            Ok(Output::Event(Event::RtpPacket(packet))) => {
+                if packet.header.ext_vals.rid.is_none_or(|rid| &*rid == "f") {
+                    packets.push(packet);
+                }
+            }
             Ok(Output::Event(_)) => {}
             Err(error) => {
                 eprintln!("a peer ended: {error}");

@@ -18,6 +18,7 @@ struct Case {
     subscribers: u32,
     size: u32,
     audio: bool,
+    simulcast: bool,
     steps: &'static [u32],
 }
 
@@ -30,6 +31,7 @@ const CASES: &[Case] = &[
         subscribers: 20,
         size: 1_100,
         audio: false,
+        simulcast: false,
         steps: STEPS,
     },
     Case {
@@ -38,6 +40,7 @@ const CASES: &[Case] = &[
         subscribers: 100,
         size: 1_100,
         audio: false,
+        simulcast: false,
         steps: STEPS,
     },
     Case {
@@ -46,10 +49,23 @@ const CASES: &[Case] = &[
         subscribers: 300,
         size: 160,
         audio: true,
+        simulcast: false,
         // The last is fifty packets a second of each speaker: a meeting's rate, not one to be raised.
         steps: &[30_000, 60_000, 150_000],
     },
+    Case {
+        name: "15 to 15, three layers",
+        publishers: 15,
+        subscribers: 15,
+        size: 1_100,
+        audio: false,
+        simulcast: true,
+        // 1.7 Mbit/s of each is the second step.
+        steps: &[20_000, 43_000, 90_000, 150_000],
+    },
 ];
+/// Subscribers of one publisher, for the memory that each takes.
+const CROWDS: &[u32] = &[50, 100, 200, 400];
 
 /// A relay follows a step when this share of the packets arrives.
 const FOLLOWED: f64 = 0.995;
@@ -68,7 +84,8 @@ struct Figures {
     setup_cpu_ms: f64,
 }
 
-pub(crate) fn run() -> Result<Vec<Value>> {
+/// `part`: of the names of the cases to measure.
+pub(crate) fn run(part: Option<&str>) -> Result<Vec<Value>> {
     apt::install(&[relays::JANUS])?;
     let step = say::step("building the load generator and the relay");
     run::loudly(run::cargo().args(["build", "--release", "--locked", "--package", "load"]))?;
@@ -82,7 +99,8 @@ pub(crate) fn run() -> Result<Vec<Value>> {
     step.done();
     let wire = Wire::lay();
     let mut lines = Vec::new();
-    for case in CASES {
+    let wanted = |name: &str| part.is_none_or(|part| name.contains(part));
+    for case in CASES.iter().filter(|case| wanted(case.name)) {
         let mut ours = None;
         let mut peers = Vec::new();
         for which in Which::ALL {
@@ -103,6 +121,45 @@ pub(crate) fn run() -> Result<Vec<Value>> {
         let ours = ours.context("our relay was not measured")?;
         lines.extend(report(case, &ours, &peers));
     }
+    if wanted("crowds") {
+        lines.extend(crowds(&wire)?);
+    }
+    Ok(lines)
+}
+
+/// Memory a peer, in meetings of several sizes: whether it grows with the peers alone.
+fn crowds(wire: &Wire) -> Result<Vec<Value>> {
+    let mut lines = Vec::new();
+    for subscribers in CROWDS {
+        let case = Case {
+            name: "crowd",
+            publishers: 1,
+            subscribers: *subscribers,
+            size: 1_100,
+            audio: false,
+            simulcast: false,
+            steps: &[4_000],
+        };
+        let memory = |which| Some(rounded(measure(&case, which, wire).ok()?.kilobytes_per_peer));
+        let step = say::step(&format!("1 to {subscribers}: memory"));
+        let ours = memory(Which::Ours).context("our relay was not measured")?;
+        let mut peers = serde_json::Map::new();
+        // Janus takes a minute to let 400 in.
+        for which in [Which::Str0m, Which::Janus] {
+            if which == Which::Janus && (*subscribers > 100 || !wire.is_private()) {
+                continue;
+            }
+            if let Some(figure) = memory(which) {
+                peers.insert(which.name().to_owned(), json!(figure));
+            }
+        }
+        step.done();
+        let least = peers.values().filter_map(Value::as_f64).fold(f64::INFINITY, f64::min);
+        lines.push(
+            json!({ "case": format!("crowds: memory a peer, 1 to {subscribers}"), "unit": "KiB", "ours": ours, "peers": peers,
+                "goal": if least.is_finite() { json!(least) } else { Value::Null }, "holds": ours <= least }),
+        );
+    }
     Ok(lines)
 }
 
@@ -116,6 +173,9 @@ fn measure(case: &Case, which: Which, wire: &Wire) -> Result<Figures> {
     load.args(["--size", &case.size.to_string()]);
     if case.audio {
         load.arg("--audio");
+    }
+    if case.simulcast {
+        load.arg("--simulcast");
     }
     for step in case.steps {
         load.args(["--phase", &format!("{step}:{SECONDS}")]);

@@ -11,8 +11,14 @@ export function preferredCodec(search: string): VideoCodec {
   return asked === "vp9" || asked === "av1" || asked === "h264" ? asked : "vp8";
 }
 
-/** Three simulcast layers where the codec's layers are streams of their own; the relay picks one for each receiver. */
-export function cameraEncodings(codec: VideoCodec): RTCRtpEncodingParameters[] {
+/** Layers inside one stream that refer to each other on key frames only: what a receiver does not get, it need not have had. */
+const LAYERS_INSIDE = "L3T3_KEY";
+
+/**
+ * Three simulcast layers where the codec's layers are streams of their own, else three inside one stream; the relay picks one for each
+ * receiver. Layers inside can be told apart by the Dependency Descriptor alone, so without it there is one.
+ */
+export function cameraEncodings(codec: VideoCodec): (RTCRtpEncodingParameters & { scalabilityMode?: string })[] {
   if (codec === "vp8" || codec === "h264") {
     return [
       { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
@@ -20,7 +26,16 @@ export function cameraEncodings(codec: VideoCodec): RTCRtpEncodingParameters[] {
       { rid: "f", scaleResolutionDownBy: 1, maxBitrate: 1_700_000 },
     ];
   }
-  return [{ maxBitrate: 1_700_000 }];
+  return [{ maxBitrate: 1_700_000, ...(tellsLayers() ? { scalabilityMode: LAYERS_INSIDE } : {}) }];
+}
+
+/** For a browser that knows no such layers: the same without them. */
+export function withoutLayersInside(encodings: readonly RTCRtpEncodingParameters[]): RTCRtpEncodingParameters[] {
+  return encodings.map((encoding) => {
+    const plain: RTCRtpEncodingParameters & { scalabilityMode?: string } = { ...encoding };
+    delete plain.scalabilityMode;
+    return plain;
+  });
 }
 
 export const SCREEN_ENCODINGS: RTCRtpEncodingParameters[] = [{ maxBitrate: 2_500_000, maxFramerate: 15 }];
@@ -60,6 +75,10 @@ export function chooseExtensions(transceiver: RTCRtpTransceiver): void {
     if (LEVELS.includes(extension.uri)) extension.direction = "stopped";
   }
   transceiver.setHeaderExtensionsToNegotiate(extensions);
+}
+
+function tellsLayers(): boolean {
+  return "setHeaderExtensionsToNegotiate" in RTCRtpTransceiver.prototype;
 }
 
 function negotiatesExtensions(transceiver: RTCRtpTransceiver): transceiver is RTCRtpTransceiver & NegotiatesExtensions {

@@ -167,6 +167,10 @@ export class Media {
         this.#changes.tell();
         if (this.#successor) return this.#succeed(this.#successor);
         this.#sessionOver = true;
+        if (why === "relay-full") {
+          this.#retryMs = LAST_RETRY_MS;
+          this.#notes.tell("The relay has no room for this device's sound and picture now. Trying again by itself.");
+        }
         if (why !== "disconnected" && why !== "replaced") this.#reconnectSoon();
       },
       changed: () => this.#changes.tell(),
