@@ -293,10 +293,23 @@ impl Client {
     }
 }
 
-/// Test builds only: a test searches the logs of a whole meeting for these (PF-17).
+/// Test builds only: a test searches the logs of a whole meeting for the keys (PF-17), and the benchmark of frames has no server to
+/// get into a group with.
 #[cfg(feature = "tap")]
 #[wasm_bindgen]
 impl Client {
+    /// Installs an epoch of two whose key everybody knows, as the member with this leaf.
+    pub fn tap_enter(&mut self, own_leaf: u32, now: f64) -> bool {
+        let media = e2ee_core::media::MediaEpoch {
+            epoch: 1,
+            base_key: e2ee_core::sframe::Secret::new(vec![7; 16]),
+            leaf_count: 2,
+            own_leaf,
+            members: [0, 1].into_iter().collect(),
+        };
+        self.frames.install(media, millis(now)).is_ok() && self.frames.switch(1).is_ok()
+    }
+
     #[must_use]
     pub fn tap_base_keys(&self) -> Vec<u8> {
         self.tapped_keys.clone()

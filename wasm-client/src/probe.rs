@@ -1,4 +1,4 @@
-//! How fast this engine seals, for the worker to compare with WebCrypto: frames of zeros under a key of zeros, which are thrown
+//! How fast this engine seals, for the worker to compare with WebCrypto: frames of anything under a key of zeros, which are thrown
 //! away. Nothing of a meeting is in it.
 
 use e2ee_core::media::{Codec, FrameType, HEADROOM, LeafSet, MediaEpoch, MediaKeys, StreamKind};
@@ -36,9 +36,8 @@ impl Probe {
         })
     }
 
-    /// Seals one frame of so many bytes.
+    /// Seals one frame of so many bytes, whatever they are.
     pub fn seal(&mut self, len: usize) -> bool {
-        self.frame.clear();
         self.frame.resize(HEADROOM + len, 0);
         let (stream, codec, frame_type) = (StreamKind::Camera, Codec::Vp9, FrameType::Delta);
         self.media

@@ -8,7 +8,7 @@ import { calibrate } from "./calibration";
 import { EngineDied } from "./engine-died";
 import { KeyRing, workingSubtle, type AeadCall, type Direction } from "./key-ring";
 import { now, pause } from "./scope";
-import { SwitchPoint } from "./switch-point";
+import { SIZES, SwitchPoint } from "./switch-point";
 import { tapClient, tapRule } from "./tap";
 
 export { EngineDied };
@@ -125,26 +125,23 @@ export class WebCryptoEngine {
     const subtle = await this.#subtle;
     if (!subtle || this.#measuring || !this.point.isDue(performance.now())) return;
     this.#measuring = true;
+    const probe = guard(() => new wasm.Probe());
     try {
-      const probe = guard(() => new wasm.Probe());
       const zeros = new Uint8Array(16);
       const ring = new KeyRing(subtle);
       const call = { nonce: new Uint8Array(12), additionalData: new Uint8Array(8) };
-      const texts = new Map<number, Uint8Array<ArrayBuffer>>();
-      const samples = await calibrate(
-        {
-          wasm: (length) => void guard(() => probe.seal(length)),
-          webcrypto: (length) => {
-            const text = texts.get(length) ?? new Uint8Array(length);
-            texts.set(length, text);
-            return ring.run("encrypt", 0, 0, call, text, (use) => use(zeros));
-          },
-        },
-        { now: () => performance.now(), pause },
-      );
-      probe.free();
+      const texts = new Map<number, Uint8Array<ArrayBuffer>>(SIZES.map((length) => [length, new Uint8Array(length)]));
+      const engines = {
+        wasm: (length: number) => void guard(() => probe.seal(length)),
+        webcrypto: (length: number) => ring.run("encrypt", 0, 0, call, texts.get(length) ?? zeros, (use) => use(zeros)),
+      };
+      const samples = await calibrate(engines, { now: () => performance.now(), pause });
       this.point.measured(samples, performance.now());
+    } catch {
+      // What cannot be measured is not used.
+      this.point.failed(performance.now());
     } finally {
+      probe.free();
       this.#measuring = false;
     }
   }
@@ -272,6 +269,12 @@ export class Engine {
   abandon(job: number): void {
     guard(() => this.#client.abandon(job));
     if (this.#choice.by === "size") this.#choice.point.failed(performance.now());
+  }
+
+  /** Nobody waits for this frame any more. */
+  forget({ job, answer }: InFlight): void {
+    answer.catch(() => undefined);
+    guard(() => this.#client.abandon(job));
   }
 
   /** ENGN-3: keys of epochs that are over go, and at the start of another group all of them. */

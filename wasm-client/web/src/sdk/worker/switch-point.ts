@@ -74,9 +74,9 @@ export class SwitchPoint {
 
   /** Whether it is time to measure both engines. */
   isDue(now: number): boolean {
+    if (this.#failedAt !== null && now - this.#failedAt < AFTER_FAILURE_MS) return false;
     if (this.#measuredAt === null) return true;
     const since = now - this.#measuredAt;
-    if (this.#failedAt !== null && now - this.#failedAt < AFTER_FAILURE_MS) return false;
     if (since >= MEASURE_AGAIN_MS) return this.#failedAt !== null || this.#threshold !== this.#first;
     return since >= MEASURE_AT_MOST_EVERY_MS && this.#tailGrew();
   }

@@ -152,7 +152,8 @@ class ConclaveWorker {
       for (const { ticket, opening } of engine.released()) {
         const resume = this.#waiting.get(ticket);
         this.#waiting.delete(ticket);
-        resume?.(opening);
+        if (resume) resume(opening);
+        else if (opening.result === "in-flight") engine.forget(opening);
       }
       engine.dropKeys("of-past-epochs");
     });
