@@ -19,6 +19,27 @@ for (const kind of KINDS) {
     before(async () => (browser = await launch(kind)));
     after(() => browser?.close());
 
+    test("starts without SIMD where the browser has none, from the file that the manifest names", async () => {
+      const { files } = await manifestOf(false);
+      const name = (pattern) => files.map(({ path }) => path).filter((path) => pattern.test(path));
+      const [worker] = name(/^assets\/worker-\w+\.js$/);
+      const [simd, ...more] = name(/^assets\/conclave-[0-9a-f]+\.wasm$/);
+      const [baseline] = name(/^assets\/conclave-baseline-[0-9a-f]+\.wasm$/);
+      assert.ok(simd && baseline && more.length === 0, "one engine of each kind");
+      const hidden = `WebAssembly.validate = () => false;\nawait import("/${worker}");`;
+      const server = await serveFolder(webApp(), { "/without-simd.js": hidden });
+      try {
+        const { page, errors } = await openPage(browser);
+        await page.goto(`${server.url}/m/any-room`);
+        const word = await page.evaluate(firstWordOf, "/without-simd.js");
+        assert.deepEqual([word.type, word.simd], ["ready", false], JSON.stringify(word));
+        assert.deepEqual(errors, []);
+        assert.ok(server.asked.includes(`/${baseline}`) && !server.asked.includes(`/${simd}`), server.asked.join(" "));
+      } finally {
+        await server.close();
+      }
+    });
+
     for (const tap of [false, true]) {
       test(`starts in its worker and says its version (${tap ? "tap" : "plain"})`, async () => {
         const manifest = await manifestOf(tap);
@@ -29,6 +50,7 @@ for (const kind of KINDS) {
           await page.goto(`${server.url}/m/any-room`);
           const word = await page.evaluate(firstWordOf, `/${worker}`);
           assert.equal(word.type, "ready", JSON.stringify(word));
+          assert.equal(word.simd, true, "both browsers have it");
           assert.match(word.version, /^\d+\.\d+\.\d+$/);
           assert.deepEqual(errors, []);
         } finally {

@@ -86,8 +86,8 @@ fn cited(text: &str, id: &str) -> bool {
 fn every_requirement_of_the_protocol_is_cited_in_the_code() {
     let protocol = fs::read_to_string(root().join("PROTOCOL.md")).expect("PROTOCOL.md is there");
     let prefixes = [
-        "SFRM-", "SHEL-", "EPOC-", "IDEN-", "LOGV-", "ADMT-", "GRUP-", "COMM-", "HEAL-", "DLVR-", "TLOG-", "RELY-",
-        "CLNT-", "AUDT-",
+        "SFRM-", "SHEL-", "EPOC-", "ENGN-", "IDEN-", "LOGV-", "ADMT-", "GRUP-", "COMM-", "HEAL-", "DLVR-", "TLOG-",
+        "RELY-", "CLNT-", "AUDT-",
     ];
     let ids = ids(&protocol, &prefixes);
     assert!(ids.len() > 100, "the tables were not read: {} ids", ids.len());

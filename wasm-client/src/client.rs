@@ -1,40 +1,23 @@
 //! The engine and the media keys of one person in one meeting.
 
-use std::collections::VecDeque;
-
 use e2ee_core::group::Profile;
 use e2ee_core::group::engine::{Config, Engine, EpochKeys, Input, Output, Phase};
-use e2ee_core::media::{Codec, FrameType, MediaKeys, MediaKind, Opened, Outcome, Released, StreamKind};
-use e2ee_core::sframe::CipherSuite;
+use e2ee_core::media::{Codec, Engines, MediaKind};
 use e2ee_core::time::UnixMillis;
 use e2ee_core::wire::Bytes;
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
 use crate::event::{Event, to_json};
-use crate::verdict;
+use crate::frames::{Frames, Sealed};
 
 /// Everything secret of a meeting. Dropping it (`free` in JavaScript) wipes the keys.
 #[wasm_bindgen]
 pub struct Client {
     engine: Engine,
-    media: MediaKeys,
-    /// CLNT-12: between a refusal and the next epoch nothing is sealed.
-    sending: bool,
-    released: VecDeque<Released>,
-    last: LastOpening,
+    frames: Frames,
     /// Every base key there was, one after the other.
     #[cfg(feature = "tap")]
     tapped_keys: Vec<u8>,
-}
-
-/// What the last `open` or `next_released` was about, to be fetched field by field.
-#[derive(Default)]
-struct LastOpening {
-    ticket: u64,
-    leaf: u32,
-    stream: u8,
-    epoch: u64,
-    frame: Vec<u8>,
 }
 
 #[wasm_bindgen]
@@ -47,6 +30,11 @@ impl Client {
             .and_then(|bytes| <[u8; 32]>::try_from(bytes.0).ok())
             .ok_or_else(|| JsError::new("the link's fragment is not a SHA-256 hash"))?;
         let profile = Profile::from_name(profile).ok_or_else(|| JsError::new("there is no such profile"))?;
+        // ENGN-1: of a room with FIPS-approved algorithms no frame key is ever set up here.
+        let engines = match profile {
+            Profile::Standard => Engines::Either,
+            Profile::Fips => Engines::Caller,
+        };
         let seed = <[u8; 32]>::try_from(seed).map_err(|_| JsError::new("the seed must have 32 bytes"))?;
         let engine = Engine::new(Config {
             seed,
@@ -55,14 +43,9 @@ impl Client {
             room,
             session,
         });
-        // Frames may come before the group's keys do: these hold them until then.
-        let media = MediaKeys::new(CipherSuite::Aes128GcmSha256_128)?;
         Ok(Self {
             engine,
-            media,
-            sending: false,
-            released: VecDeque::new(),
-            last: LastOpening::default(),
+            frames: Frames::new(engines)?,
             #[cfg(feature = "tap")]
             tapped_keys: Vec::new(),
         })
@@ -83,8 +66,7 @@ impl Client {
     }
 
     pub fn tick(&mut self, now: f64) -> String {
-        self.media.tick(millis(now));
-        self.released.extend(self.media.take_released());
+        self.frames.tick(millis(now));
         self.step(Input::Tick, now)
     }
 
@@ -96,82 +78,126 @@ impl Client {
         self.step(Input::Leave, now)
     }
 
-    /// The sealed frame in its shell, or nothing: then there is nothing that may be sent.
-    pub fn seal(&mut self, stream: u8, codec: u8, key: bool, mut frame: Vec<u8>, now: f64) -> Option<Vec<u8>> {
-        if !self.sending {
-            return None;
-        }
-        let stream = *StreamKind::ALL.get(usize::from(stream))?;
-        let codec = *CODECS.get(usize::from(codec))?;
-        let frame_type = if key { FrameType::Key } else { FrameType::Delta };
-        self.media
-            .seal(stream, codec, frame_type, &mut frame, millis(now))
-            .ok()?;
-        Some(frame)
+    /// Where to write a frame of so many bytes that is to be sealed, or ciphertext and tag for `finish_seal`. Addresses are
+    /// good until the next call that is given one.
+    pub fn room_to_seal(&mut self, len: usize) -> usize {
+        self.frames.room_to_seal(len)
     }
 
-    /// Answers a verdict: 0 opened, 1 to wait for (see [`ticket`](Self::ticket)), 2 and up dropped, by the place in
-    /// [`crate::drop_reasons`] plus 2.
-    pub fn open(&mut self, video: bool, mut frame: Vec<u8>, now: f64) -> u8 {
-        let kind = if video { MediaKind::Video } else { MediaKind::Audio };
-        match self.media.open(kind, &mut frame, millis(now)) {
-            Outcome::Opened(opened) => self.opened(opened, frame),
-            Outcome::Early(ticket) => {
-                self.last = LastOpening {
-                    ticket: ticket.0,
-                    ..LastOpening::default()
-                };
-                verdict::EARLY
-            }
-            Outcome::Dropped(reason) => verdict::dropped(reason),
-        }
+    /// Where to write a frame of so many bytes that is to be opened.
+    pub fn room_to_open(&mut self, len: usize) -> usize {
+        self.frames.room_to_open(len)
+    }
+
+    /// Where the last call left what it made, and how many bytes of it.
+    pub fn made_at(&self) -> usize {
+        self.frames.at()
+    }
+
+    pub fn made_len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Seals what was written: `false` if there is nothing that may be sent.
+    pub fn seal(&mut self, stream: u8, codec: u8, key: bool, now: f64) -> bool {
+        Sealed::from_numbers(stream, codec, key).is_some_and(|what| self.frames.seal(what, millis(now)))
+    }
+
+    /// Opens what was written. Answers a verdict: 0 opened, 1 to wait for (see [`ticket`](Self::ticket)), 2 and up dropped,
+    /// by the place in [`crate::drop_reasons`] plus 2.
+    pub fn open(&mut self, video: bool, now: f64) -> u8 {
+        self.frames.open(kind_of(video), millis(now))
+    }
+
+    /// For WebCrypto: takes a counter for a frame of so many bytes. Answers the job's number, or 0 if there is nothing that
+    /// may be sent.
+    pub fn prepare_seal(&mut self, stream: u8, codec: u8, key: bool, len: usize, now: f64) -> u32 {
+        Sealed::from_numbers(stream, codec, key).map_or(0, |what| self.frames.prepare_seal(what, len, millis(now)))
+    }
+
+    /// Puts header and shell around what was written: the job's ciphertext and tag.
+    pub fn finish_seal(&mut self, job: u32, now: f64) -> bool {
+        self.frames.finish_seal(job, millis(now))
+    }
+
+    /// For WebCrypto: all of `open` before the cipher. The verdict may also be 255: then [`job`](Self::job) is the number of a
+    /// frame to decrypt, whose ciphertext and tag are at [`made_at`](Self::made_at).
+    pub fn prepare_open(&mut self, video: bool, now: f64) -> u8 {
+        self.frames.prepare_open(kind_of(video), millis(now))
+    }
+
+    /// The tag of the job's frame verified, and this is how long its plaintext is. Answers a verdict.
+    pub fn accept(&mut self, job: u32, len: usize, now: f64) -> u8 {
+        self.frames.accept(job, len, millis(now))
+    }
+
+    /// The tag of the job's frame did not verify. Answers the verdict.
+    pub fn refuse(&mut self, job: u32) -> u8 {
+        self.frames.refuse(job)
+    }
+
+    /// Nothing was heard of the job in time.
+    pub fn abandon(&mut self, job: u32) {
+        self.frames.abandon(job);
+    }
+
+    pub fn job(&self) -> u32 {
+        self.frames.last.job
+    }
+
+    /// The KID of the job's key; its epoch is [`epoch`](Self::epoch).
+    pub fn key_id(&self) -> f64 {
+        self.frames.last.key_id as f64
+    }
+
+    /// Where the job's nonce is, 12 bytes, and behind it the associated data.
+    pub fn call_at(&self) -> usize {
+        self.frames.call().at()
+    }
+
+    pub fn aad_len(&self) -> usize {
+        self.frames.call().aad_len()
+    }
+
+    /// Puts a key where [`key_at`](Self::key_at) says, to be imported at once and wiped by [`wipe_key`](Self::wipe_key).
+    /// Answers its length, or 0 where this epoch's keys are not held.
+    pub fn show_key(&mut self, epoch: f64, key_id: f64) -> usize {
+        self.frames.show_key(epoch as u64, key_id as u64)
+    }
+
+    pub fn key_at(&self) -> usize {
+        self.frames.key_at()
+    }
+
+    pub fn wipe_key(&mut self) {
+        self.frames.wipe_key();
+    }
+
+    /// Whether an epoch's keys are held. ENGN-3: what was imported of others has to go.
+    pub fn holds(&self, epoch: f64) -> bool {
+        self.frames.holds(epoch as u64)
     }
 
     /// The verdict on the next of the frames that waited, in their order; to be asked until there is none, after each
     /// step of the engine.
     pub fn next_released(&mut self) -> Option<u8> {
-        let Released { ticket, outcome, frame } = self.released.pop_front()?;
-        let verdict = match outcome {
-            Ok(opened) => self.opened(opened, frame),
-            Err(reason) => verdict::dropped(reason),
-        };
-        self.last.ticket = ticket.0;
-        Some(verdict)
+        self.frames.next_released()
     }
 
     pub fn ticket(&self) -> f64 {
-        self.last.ticket as f64
+        self.frames.last.ticket as f64
     }
 
     pub fn leaf(&self) -> u32 {
-        self.last.leaf
+        self.frames.last.leaf
     }
 
     pub fn stream(&self) -> u8 {
-        self.last.stream
+        self.frames.last.stream
     }
 
     pub fn epoch(&self) -> f64 {
-        self.last.epoch as f64
-    }
-
-    /// What the sender's encoder made. Once.
-    pub fn take_frame(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.last.frame)
-    }
-
-    fn opened(&mut self, opened: Opened, frame: Vec<u8>) -> u8 {
-        let Opened {
-            leaf, stream, epoch, ..
-        } = opened;
-        self.last = LastOpening {
-            ticket: 0,
-            leaf,
-            stream: stream as u8,
-            epoch,
-            frame,
-        };
-        verdict::OPENED
+        self.frames.last.epoch as f64
     }
 
     fn step(&mut self, input: Input, now: f64) -> String {
@@ -230,18 +256,14 @@ impl Client {
         let epoch = media.epoch;
         #[cfg(feature = "tap")]
         self.tapped_keys.extend_from_slice(media.base_key.expose());
-        if fresh && (self.media.newest_epoch().is_some() || self.media.suite() != suite) {
-            match MediaKeys::new(suite) {
-                Ok(new) => self.media = new,
-                Err(refused) => {
-                    return events.push(Event::Refused {
-                        reason: refused.to_string(),
-                    });
-                }
+        if fresh && !self.frames.serves(suite) {
+            if let Err(refused) = self.frames.start_anew(suite) {
+                return events.push(Event::Refused {
+                    reason: refused.to_string(),
+                });
             }
-            self.released.clear();
         }
-        match self.media.install_epoch(media, now) {
+        match self.frames.install(media, now) {
             Ok(()) => events.push(Event::Epoch {
                 epoch,
                 suite: suite as u16,
@@ -251,13 +273,11 @@ impl Client {
                 reason: refused.to_string(),
             }),
         }
-        self.released.extend(self.media.take_released());
     }
 
     fn switch(&mut self, epoch: u64, key_frame: bool, events: &mut Vec<Event>) {
-        match self.media.switch_sender(epoch) {
+        match self.frames.switch(epoch) {
             Ok(()) => {
-                self.sending = true;
                 events.push(Event::Sending {
                     epoch: Some(epoch),
                     key_frame,
@@ -273,7 +293,7 @@ impl Client {
     }
 
     fn stop_sending(&mut self, events: &mut Vec<Event>) {
-        self.sending = false;
+        self.frames.stop_sending();
         events.push(Event::Sending {
             epoch: None,
             key_frame: false,
@@ -281,10 +301,23 @@ impl Client {
     }
 }
 
-/// Test builds only: a test searches the logs of a whole meeting for these (PF-17).
+/// Test builds only: a test searches the logs of a whole meeting for the keys (PF-17), and the benchmark of frames has no server to
+/// get into a group with.
 #[cfg(feature = "tap")]
 #[wasm_bindgen]
 impl Client {
+    /// Installs an epoch of two whose key everybody knows, as the member with this leaf.
+    pub fn tap_enter(&mut self, own_leaf: u32, now: f64) -> bool {
+        let media = e2ee_core::media::MediaEpoch {
+            epoch: 1,
+            base_key: e2ee_core::sframe::Secret::new(vec![7; 16]),
+            leaf_count: 2,
+            own_leaf,
+            members: [0, 1].into_iter().collect(),
+        };
+        self.frames.install(media, millis(now)).is_ok() && self.frames.switch(1).is_ok()
+    }
+
     #[must_use]
     pub fn tap_base_keys(&self) -> Vec<u8> {
         self.tapped_keys.clone()
@@ -292,7 +325,7 @@ impl Client {
 }
 
 /// By the numbers that [`codec_of`] gives.
-const CODECS: [Codec; 6] = [
+pub(crate) const CODECS: [Codec; 6] = [
     Codec::Opus,
     Codec::Vp8,
     Codec::Vp9,
@@ -313,6 +346,10 @@ pub fn codec_of(mime_type: &str) -> Option<u8> {
         .map(|(_, number)| number)
 }
 
+fn kind_of(video: bool) -> MediaKind {
+    if video { MediaKind::Video } else { MediaKind::Audio }
+}
+
 /// From `performance.timeOrigin + performance.now()`.
 fn millis(now: f64) -> UnixMillis {
     UnixMillis(now as u64)
@@ -321,6 +358,7 @@ fn millis(now: f64) -> UnixMillis {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verdict;
 
     #[test]
     fn a_codec_has_one_number_and_an_unknown_one_has_none() {
@@ -333,11 +371,16 @@ mod tests {
 
     #[test]
     fn without_a_group_nothing_is_sealed_and_what_comes_in_is_never_handed_out() {
-        let mut client = Client::new("room".into(), "session".into(), &"A".repeat(43), "standard", &[7; 32])
-            .ok()
-            .unwrap();
-        assert!(client.seal(0, 0, false, vec![1, 2, 3], 1.0).is_none());
-        assert_ne!(client.open(false, vec![1, 2, 3], 1.0), verdict::OPENED);
-        assert!(client.take_frame().is_empty());
+        for profile in ["standard", "fips"] {
+            let mut client = Client::new("room".into(), "session".into(), &"A".repeat(43), profile, &[7; 32])
+                .ok()
+                .unwrap();
+            client.room_to_seal(3);
+            assert!(!client.seal(0, 0, false, 1.0));
+            assert_eq!((client.made_len(), client.prepare_seal(0, 0, false, 3, 1.0)), (0, 0));
+            client.room_to_open(3);
+            assert_ne!(client.open(false, 1.0), verdict::OPENED);
+            assert_eq!(client.made_len(), 0);
+        }
     }
 }

@@ -4,18 +4,22 @@
 //! text, time, intents --> Client --> events (JSON): what to send, whom to show, when to wake
 //!   encoder's frames --> Client::seal --> sealed frames, or nothing
 //!    received frames --> Client::open --> what the sender's encoder made, or nothing
+//!                        Client::prepare_seal, finish_seal, prepare_open, accept: the same around WebCrypto
 //! ```
 //! Keys enter [`client::Client`] from the engine and have no way out of it.
 #![forbid(unsafe_code)]
 
 pub mod client;
 pub mod event;
+mod frames;
 mod panic;
+mod probe;
 mod verdict;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
 pub use panic::last_panic;
+pub use probe::Probe;
 pub use verdict::drop_reasons;
 
 /// The version of the protocol engine in this worker, for the page and for reports of faults.

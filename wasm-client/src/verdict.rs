@@ -5,6 +5,8 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 pub(crate) const OPENED: u8 = 0;
 pub(crate) const EARLY: u8 = 1;
+/// The tag is WebCrypto's to verify; there is a job.
+pub(crate) const IN_FLIGHT: u8 = 255;
 /// This plus the place of the reason in [`drop_reasons`].
 const FIRST_DROP: u8 = 2;
 

@@ -20,13 +20,13 @@ pub(crate) fn build() -> Result<PathBuf> {
         bail!("nothing here compiles for browsers; `cargo xtask setup` tells what is missing");
     };
     let step = say::step("compiling vector-aes and its checks for browsers");
-    let mut build = toolchain.cargo_build()?;
+    let mut build = toolchain.cargo_build(true)?;
     build.args(["--package", "vector-aes-checks", "--lib", "--profile", PROFILE]);
     if std::env::var_os("CI").is_some() {
         build.arg("--locked");
     }
     run::loudly(&mut build)?;
-    let wasm = std::fs::read(toolchain::output(PROFILE)?.join("vector_aes_checks.wasm"))?;
+    let wasm = std::fs::read(toolchain::output(PROFILE, true)?.join("vector_aes_checks.wasm"))?;
     let folder = layout::target()?.join("vector-aes");
     wasm_bindgen_cli_support::Bindgen::new()
         .input_bytes("checks", wasm)

@@ -2,11 +2,14 @@
 
 use thiserror::Error;
 
+use super::engines::Engines;
 use super::epoch::{EpochError, MediaEpoch};
-use super::receiver::{Outcome, Receiver, Released};
+use super::in_flight::{OpenJob, SealJob, Verified};
+use super::receiver::{Opened, Outcome, Prepared, Receiver, Released, ReleasedJob};
 use super::sender::{SealError, SealInfo, Sender, SwitchError};
-use super::stats::Stats;
+use super::stats::{DropReason, Stats};
 use super::stream::{MediaKind, StreamKind};
+use crate::sframe::keys::DerivedKey;
 use crate::sframe::{BaseKey, CipherSuite, KidLayout};
 use crate::shell::{Codec, FrameType};
 use crate::time::UnixMillis;
@@ -18,6 +21,7 @@ pub const HEADROOM: usize = 128;
 #[derive(Debug)]
 pub struct MediaKeys {
     suite: CipherSuite,
+    engines: Engines,
     sender: Sender,
     receiver: Receiver,
     stats: Stats,
@@ -29,13 +33,19 @@ pub struct MediaKeys {
 pub struct ShortTag(pub CipherSuite);
 
 impl MediaKeys {
-    /// No epoch yet: sealing is an error, and what comes in waits.
+    /// No epoch yet: sealing is an error, and what comes in waits. Frames go through this crate's engine.
     pub fn new(suite: CipherSuite) -> Result<Self, ShortTag> {
+        Self::with_engines(suite, Engines::Own)
+    }
+
+    /// As [`new`](Self::new), for a caller that has an engine of its own.
+    pub fn with_engines(suite: CipherSuite, engines: Engines) -> Result<Self, ShortTag> {
         if !suite.allowed_in_a_room() {
             return Err(ShortTag(suite));
         }
         Ok(MediaKeys {
             suite,
+            engines,
             sender: Sender::default(),
             receiver: Receiver::default(),
             stats: Stats::default(),
@@ -61,6 +71,7 @@ impl MediaKeys {
             base_key: BaseKey::new(self.suite, epoch.base_key.expose()),
             layout: KidLayout::for_leaf_count(epoch.leaf_count),
             own_leaf: epoch.own_leaf,
+            engines: self.engines,
         };
         self.sender.offer(keys.clone(), now);
         self.receiver.install(keys, epoch.members, now, &mut self.stats);
@@ -122,6 +133,90 @@ impl MediaKeys {
         self.receiver.open(kind, frame, now, &mut self.stats)
     }
 
+    /// The first half of [`seal`](Self::seal), for the caller's engine: `text_len` bytes are to be encrypted as the job says,
+    /// with the key of its epoch and KID.
+    pub fn prepare_seal(
+        &mut self,
+        stream: StreamKind,
+        codec: Codec,
+        frame_type: FrameType,
+        text_len: usize,
+        now: UnixMillis,
+    ) -> Result<SealJob, SealError> {
+        let prepared = self.sender.prepare(stream, codec, frame_type, text_len, now);
+        if prepared.is_err() {
+            self.count(false);
+        }
+        prepared
+    }
+
+    /// The second half: ciphertext and tag, at `frame[headroom..]`, become the sealed frame, which begins where the answer
+    /// says. On failure `frame` is emptied.
+    pub fn finish_seal(
+        &mut self,
+        job: SealJob,
+        frame: &mut Vec<u8>,
+        headroom: usize,
+        now: UnixMillis,
+    ) -> Result<(SealInfo, usize), SealError> {
+        let finished = self.sender.finish(&job, frame, headroom, now);
+        self.count(finished.is_ok());
+        finished.map(|start| (job.info(), start))
+    }
+
+    /// The caller's engine failed or did not answer: this frame is never sent (ENGN-4).
+    pub fn abandon_seal(&mut self, _job: SealJob) {
+        self.count(false);
+    }
+
+    /// The first half of [`open`](Self::open), for the caller's engine. A frame that may be good stays in `frame`, out of its
+    /// shell; any other is emptied.
+    pub fn prepare_open(&mut self, kind: MediaKind, frame: &mut Vec<u8>, now: UnixMillis) -> Prepared {
+        self.receiver.prepare(kind, frame, now, &mut self.stats)
+    }
+
+    /// The second half: the frame's counter is marked, or the frame is refused after all: its epoch may be over by now, and
+    /// another frame with its counter may have come first.
+    pub fn accept(&mut self, verified: Verified, now: UnixMillis) -> Result<Opened, DropReason> {
+        self.receiver.accept(&verified, now, &mut self.stats)
+    }
+
+    /// The caller's engine says that the tag does not verify.
+    pub fn refuse(&mut self, _job: OpenJob) {
+        self.stats.count_drop(DropReason::NotAuthentic);
+    }
+
+    /// The caller's engine did not answer (ENGN-4).
+    pub fn abandon_open(&mut self, _job: OpenJob) {
+        self.stats.count_drop(DropReason::NoAnswer);
+    }
+
+    /// The key of a KID for the caller's engine, as long as the epoch's keys are held; `None` where the caller has no engine.
+    pub fn key_for_caller(&self, epoch: u64, key_id: u64) -> Option<DerivedKey> {
+        if !self.engines.lets_caller() {
+            return None;
+        }
+        let keys = self.receiver.keys_of(epoch).or_else(|| self.sender.keys_of(epoch))?;
+        Some(keys.base_key.derive(key_id))
+    }
+
+    /// Whether keys of this epoch are held. The caller's engine keeps its keys no longer (ENGN-3).
+    pub fn holds(&self, epoch: u64) -> bool {
+        self.receiver
+            .keys_of(epoch)
+            .or_else(|| self.sender.keys_of(epoch))
+            .is_some()
+    }
+
+    pub fn engines(&self) -> Engines {
+        self.engines
+    }
+
+    /// As [`take_released`](Self::take_released), where only the caller's engine opens: those that may be good.
+    pub fn take_released_jobs(&mut self) -> Vec<ReleasedJob> {
+        self.receiver.take_released_jobs()
+    }
+
     /// The frames that waited and need wait no longer, opened or given up, in the order in which they came. To be
     /// called after each [`install_epoch`](Self::install_epoch) and [`tick`](Self::tick).
     pub fn take_released(&mut self) -> Vec<Released> {
@@ -169,4 +264,5 @@ pub(super) struct EpochKeys {
     pub(super) base_key: BaseKey,
     pub(super) layout: KidLayout,
     pub(super) own_leaf: u32,
+    pub(super) engines: Engines,
 }

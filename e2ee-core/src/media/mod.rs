@@ -34,6 +34,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Two engines behind one seam
+//!
+//! `seal` and `open` run the AEAD here and at once. Where [`Engines`] lets the caller run it instead, the same steps come in
+//! two halves, with the caller's engine between them ([`SealJob`], [`OpenJob`]): [`prepare_seal`](MediaKeys::prepare_seal)
+//! and [`finish_seal`](MediaKeys::finish_seal), [`prepare_open`](MediaKeys::prepare_open) and
+//! [`accept`](MediaKeys::accept). What is promised below holds for both.
+//!
 //! # What may be relied on
 //!
 //! * **Fail closed.** Where sealing or opening fails, `frame` is emptied. There is no call that passes a frame through.
@@ -61,9 +68,12 @@
 //! * Never restore this state from a copy: a counter would repeat. A client that restarts needs a new epoch.
 
 mod early;
+mod engines;
 mod epoch;
+mod in_flight;
 mod keys;
 mod receiver;
+mod receiving_epoch;
 mod replay;
 mod sender;
 mod stats;
@@ -72,9 +82,11 @@ mod streams;
 
 pub use crate::shell::{Codec, FrameType};
 pub use early::EarlyTicket;
+pub use engines::Engines;
 pub use epoch::{EpochError, LeafSet, MediaEpoch};
+pub use in_flight::{OpenJob, SealJob, Verified};
 pub use keys::{HEADROOM, MediaKeys, ShortTag};
-pub use receiver::{Opened, Outcome, Released};
+pub use receiver::{Opened, Outcome, Prepared, Released, ReleasedJob};
 pub use sender::{SealError, SealInfo, SwitchError};
 pub use stats::{DropReason, Stats};
 pub use stream::{MediaKind, StreamKind};

@@ -8,14 +8,15 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::early::{EarlyBuffer, EarlyTicket};
+use super::engines::Engines;
 use super::epoch::LeafSet;
+use super::in_flight::{OpenJob, Verified};
 use super::keys::EpochKeys;
-use super::replay::Refusal;
+use super::receiving_epoch::ReceivingEpoch;
 use super::stats::{DropReason, Stats};
-use super::stream::{MediaKind, StreamKind, metadata};
-use super::streams::StreamTable;
+use super::stream::{MediaKind, StreamKind};
+use crate::sframe::Header;
 use crate::sframe::mls::{EPOCH_BITS, epoch_bits, epoch_of};
-use crate::sframe::{BaseKey, FrameKey, Header};
 use crate::shell::Shell;
 use crate::time::UnixMillis;
 
@@ -55,21 +56,49 @@ pub struct Released {
     pub frame: Vec<u8>,
 }
 
+/// What became of a frame that the caller's engine may have to open.
+#[derive(Debug)]
+#[must_use]
+pub enum Prepared {
+    /// It may be good: decrypt what the job says.
+    Ready(OpenJob),
+    /// The frame is kept until its epoch is known.
+    Early(EarlyTicket),
+    /// The frame is empty now.
+    Dropped(DropReason),
+}
+
+/// A frame that waited and is to be opened by the caller's engine.
+#[derive(Debug)]
+pub struct ReleasedJob {
+    pub ticket: EarlyTicket,
+    pub job: OpenJob,
+    /// What the job speaks of.
+    pub frame: Vec<u8>,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Receiver {
     /// Ascending; the last is the newest and the only one without an end.
     epochs: VecDeque<ReceivingEpoch>,
     early: EarlyBuffer,
     released: Vec<Released>,
+    released_jobs: Vec<ReleasedJob>,
 }
 
-#[derive(Debug)]
-struct ReceivingEpoch {
-    keys: EpochKeys,
-    members: LeafSet,
-    /// When its keys are to be wiped.
-    ends: Option<UnixMillis>,
-    streams: StreamTable,
+/// Shell and header of a frame, and whose epoch it is.
+struct Parsed {
+    shell: Shell,
+    header: Header,
+    /// The SFrame bytes.
+    sealed: Range<usize>,
+    epoch: usize,
+}
+
+/// A frame that goes no further for now.
+enum Stopped {
+    Early(EarlyTicket),
+    Dropped(DropReason),
 }
 
 /// Which epoch a KID speaks of.
@@ -92,12 +121,7 @@ impl Receiver {
         }
         // PF-11: where the group moved so far that epoch bits could mean two epochs, the older one goes at once.
         self.epochs.retain(|old| keys.epoch - old.keys.epoch <= MAX_BEHIND);
-        self.epochs.push_back(ReceivingEpoch {
-            keys,
-            streams: StreamTable::new(&members),
-            members,
-            ends: None,
-        });
+        self.epochs.push_back(ReceivingEpoch::new(keys, members));
         while self.epochs.len() > MAX_EPOCHS {
             self.epochs.pop_front();
         }
@@ -106,19 +130,98 @@ impl Receiver {
 
     pub(super) fn open(&mut self, kind: MediaKind, frame: &mut Vec<u8>, now: UnixMillis, stats: &mut Stats) -> Outcome {
         self.expire(now, stats);
-        let outcome = self.try_open(kind, frame, now);
-        match outcome {
-            Outcome::Opened(_) => stats.opened += 1,
-            Outcome::Early(_) => {
-                stats.early += 1;
-                frame.clear();
+        let opened = self.parse(kind, frame, now).and_then(|parsed| {
+            let Parsed {
+                shell,
+                header,
+                sealed,
+                epoch,
+            } = parsed;
+            self.epochs[epoch]
+                .open(kind, shell, &header, frame, sealed)
+                .map_err(Stopped::Dropped)
+        });
+        match opened {
+            Ok(opened) => {
+                stats.opened += 1;
+                Outcome::Opened(opened)
             }
-            Outcome::Dropped(reason) => {
-                stats.count_drop(reason);
-                frame.clear();
-            }
+            Err(stopped) => match Self::stop(stopped, frame, stats) {
+                Stopped::Early(ticket) => Outcome::Early(ticket),
+                Stopped::Dropped(reason) => Outcome::Dropped(reason),
+            },
         }
-        outcome
+    }
+
+    pub(super) fn prepare(
+        &mut self,
+        kind: MediaKind,
+        frame: &mut Vec<u8>,
+        now: UnixMillis,
+        stats: &mut Stats,
+    ) -> Prepared {
+        self.expire(now, stats);
+        let ready = self.parse(kind, frame, now).and_then(|parsed| {
+            let Parsed {
+                shell,
+                header,
+                sealed,
+                epoch,
+            } = parsed;
+            self.epochs[epoch]
+                .prepare(kind, shell, &header, sealed)
+                .map_err(Stopped::Dropped)
+        });
+        match ready {
+            Ok(job) => Prepared::Ready(job),
+            Err(stopped) => match Self::stop(stopped, frame, stats) {
+                Stopped::Early(ticket) => Prepared::Early(ticket),
+                Stopped::Dropped(reason) => Prepared::Dropped(reason),
+            },
+        }
+    }
+
+    pub(super) fn accept(
+        &mut self,
+        verified: &Verified,
+        now: UnixMillis,
+        stats: &mut Stats,
+    ) -> Result<Opened, DropReason> {
+        self.expire(now, stats);
+        let opened = *verified.opened();
+        // ENGN-3: a frame that was in flight when the keys of its epoch went is as late as one that came after that.
+        let accepted = self
+            .epochs
+            .iter_mut()
+            .find(|epoch| epoch.number() == opened.epoch)
+            .ok_or(DropReason::EpochOver)
+            .and_then(|epoch| epoch.accept(verified));
+        match accepted {
+            Ok(()) => stats.opened += 1,
+            Err(reason) => stats.count_drop(reason),
+        }
+        accepted.map(|()| opened)
+    }
+
+    /// The base key of `epoch`, where its frames can be opened.
+    pub(super) fn keys_of(&self, epoch: u64) -> Option<&EpochKeys> {
+        self.epochs
+            .iter()
+            .map(|epoch| &epoch.keys)
+            .find(|keys| keys.epoch == epoch)
+    }
+
+    pub(super) fn take_released_jobs(&mut self) -> Vec<ReleasedJob> {
+        std::mem::take(&mut self.released_jobs)
+    }
+
+    fn stop(stopped: Stopped, frame: &mut Vec<u8>, stats: &mut Stats) -> Stopped {
+        match stopped {
+            Stopped::Early(_) => stats.early += 1,
+            Stopped::Dropped(reason) => stats.count_drop(reason),
+        }
+        frame.clear();
+        stopped
     }
 
     pub(super) fn take_released(&mut self) -> Vec<Released> {
@@ -158,27 +261,26 @@ impl Receiver {
         self.early.size()
     }
 
-    fn try_open(&mut self, kind: MediaKind, frame: &mut Vec<u8>, now: UnixMillis) -> Outcome {
+    #[inline]
+    fn parse(&mut self, kind: MediaKind, frame: &mut Vec<u8>, now: UnixMillis) -> Result<Parsed, Stopped> {
         let (shell, sealed) = match kind {
             MediaKind::Audio => (Shell::None, 0..frame.len()),
-            MediaKind::Video => match Shell::strip_ciphertext(frame) {
-                Ok(found) => found,
-                Err(_) => return Outcome::Dropped(DropReason::BadShell),
-            },
+            MediaKind::Video => Shell::strip_ciphertext(frame).map_err(|_| Stopped::Dropped(DropReason::BadShell))?,
         };
-        let Ok((header, _)) = Header::decode(&frame[sealed.clone()]) else {
-            return Outcome::Dropped(DropReason::BadHeader);
-        };
+        let (header, _) =
+            Header::decode(&frame[sealed.clone()]).map_err(|_| Stopped::Dropped(DropReason::BadHeader))?;
         match self.lookup(header.key_id) {
-            Lookup::Known(epoch) => match self.epochs[epoch].open(kind, shell, &header, frame, sealed) {
-                Ok(opened) => Outcome::Opened(opened),
-                Err(reason) => Outcome::Dropped(reason),
-            },
-            Lookup::Early => match self.early.hold(kind, shell, header, &frame[sealed], now) {
-                Some(ticket) => Outcome::Early(ticket),
-                None => Outcome::Dropped(DropReason::EarlyBufferFull),
-            },
-            Lookup::Over => Outcome::Dropped(DropReason::EpochOver),
+            Lookup::Known(epoch) => Ok(Parsed {
+                shell,
+                header,
+                sealed,
+                epoch,
+            }),
+            Lookup::Early => Err(match self.early.hold(kind, shell, header, &frame[sealed], now) {
+                Some(ticket) => Stopped::Early(ticket),
+                None => Stopped::Dropped(DropReason::EarlyBufferFull),
+            }),
+            Lookup::Over => Err(Stopped::Dropped(DropReason::EpochOver)),
         }
     }
 
@@ -213,9 +315,24 @@ impl Receiver {
                     continue;
                 }
                 Lookup::Over => Err(DropReason::EpochOver),
-                Lookup::Known(epoch) => {
+                Lookup::Known(place) => {
+                    let epoch = &mut self.epochs[place];
                     let all = 0..waiting.sealed.len();
-                    self.epochs[epoch].open(waiting.kind, waiting.shell, &waiting.header, &mut waiting.sealed, all)
+                    if epoch.keys.engines == Engines::Caller {
+                        match epoch.prepare(waiting.kind, waiting.shell, &waiting.header, all) {
+                            Ok(job) => {
+                                self.released_jobs.push(ReleasedJob {
+                                    ticket: waiting.ticket,
+                                    job,
+                                    frame: waiting.sealed,
+                                });
+                                continue;
+                            }
+                            Err(reason) => Err(reason),
+                        }
+                    } else {
+                        epoch.open(waiting.kind, waiting.shell, &waiting.header, &mut waiting.sealed, all)
+                    }
                 }
             };
             match outcome {
@@ -232,59 +349,6 @@ impl Receiver {
             });
         }
     }
-}
-
-impl ReceivingEpoch {
-    fn open(
-        &mut self,
-        kind: MediaKind,
-        shell: Shell,
-        header: &Header,
-        frame: &mut Vec<u8>,
-        sealed: Range<usize>,
-    ) -> Result<Opened, DropReason> {
-        let fields = self.keys.layout.fields(header.key_id);
-        let stream = StreamKind::from_context(fields.context).ok_or(DropReason::UnknownStream)?;
-        // EPOC-10
-        if stream.media_kind() != kind {
-            return Err(DropReason::WrongKind);
-        }
-        if fields.leaf == self.keys.own_leaf {
-            return Err(DropReason::OwnFrame);
-        }
-        if !self.members.contains(fields.leaf) {
-            return Err(DropReason::NotAMember);
-        }
-        let opened = Opened {
-            leaf: fields.leaf,
-            stream,
-            epoch: self.keys.epoch,
-            counter: header.counter,
-        };
-        let base_key = &self.keys.base_key;
-        let known = self
-            .streams
-            .stream(fields.leaf, stream, || derive(base_key, header.key_id))
-            .ok_or(DropReason::NotAMember)?;
-        known.window.check(header.counter).map_err(|refusal| match refusal {
-            Refusal::Replayed => DropReason::Replayed,
-            Refusal::TooOld => DropReason::TooOld,
-        })?;
-        known
-            .key
-            .open(header, &metadata(shell), frame, sealed)
-            .map_err(|_| DropReason::NotAuthentic)?;
-        // EPOC-9, PF-26: the tag has verified, and not before may anything change that decides about a frame.
-        known.window.mark(header.counter);
-        Ok(opened)
-    }
-}
-
-/// Once a stream: kept out of the way of every other frame.
-#[cold]
-#[inline(never)]
-fn derive(base_key: &BaseKey, key_id: u64) -> FrameKey {
-    FrameKey::new(&base_key.derive(key_id))
 }
 
 /// Half of what the epoch bits can say lies ahead of the newest epoch, the other half behind it.

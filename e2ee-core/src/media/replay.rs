@@ -1,5 +1,7 @@
 //! A sliding window over one key's counters (EPOC-8, PF-12).
 
+use super::in_flight::Verified;
+
 /// Counters behind the newest one that are still told apart. Simulcast layers share a counter, so a receiver of one
 /// layer sees gaps; 1,024 counters are ten seconds of three layers at 30 frames a second, as long as keys overlap.
 pub(super) const WINDOW: u64 = 1024;
@@ -7,7 +9,8 @@ pub(super) const WINDOW: u64 = 1024;
 /// A ring with a word to spare, so that moving forward clears whole words and never touches one in use.
 const WORDS: usize = WINDOW as usize / 64 + 1;
 
-/// Which counters have been seen. Reading and marking are two calls, for between them lies the tag's verification.
+/// Which counters have been seen. Reading and marking are two calls, for between them lies the tag's verification, of which
+/// marking asks for the proof.
 #[derive(Debug, Clone)]
 pub(super) struct ReplayWindow {
     /// The largest counter marked, if any.
@@ -56,9 +59,18 @@ impl ReplayWindow {
         }
     }
 
-    /// To be called only for a counter that was checked and whose frame's tag verified.
+    /// EPOC-8: marks the counter of a frame whose tag verified. It is checked once more, since another frame with this
+    /// counter may have come back while this one was in flight.
     #[inline]
-    pub(super) fn mark(&mut self, counter: u64) {
+    pub(super) fn accept(&mut self, verified: &Verified) -> Result<(), Refusal> {
+        let counter = verified.opened().counter;
+        self.check(counter)?;
+        self.mark(counter);
+        Ok(())
+    }
+
+    #[inline]
+    fn mark(&mut self, counter: u64) {
         let newest = self.newest.unwrap_or(counter);
         if counter > newest {
             // Clear the words between, all of them where the jump is longer than the ring.

@@ -6,10 +6,12 @@ use std::time::Duration;
 use thiserror::Error;
 use zeroize::Zeroize;
 
+use super::engines::StreamKey;
+use super::in_flight::SealJob;
 use super::keys::EpochKeys;
 use super::stream::{StreamKind, metadata};
-use crate::sframe::FrameKey;
 use crate::sframe::mls::{KidFields, epoch_bits};
+use crate::sframe::put_header;
 use crate::shell::{Codec, FrameType, Shell};
 use crate::time::UnixMillis;
 
@@ -18,6 +20,10 @@ const SWITCH_WITHIN: Duration = Duration::from_secs(1);
 
 /// Epochs that may wait to be switched to; more than there are receive keys for would be of no use.
 const MAX_PENDING: usize = 3;
+
+/// Epochs that are remembered for frames in flight. Where even more follow each other while a frame is, it may be refused
+/// earlier than it had to be, and never later.
+const MAX_OVERTAKING: usize = 16;
 
 /// Where a sealed frame stands in its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +49,15 @@ pub enum SealError {
     /// The cipher takes no frame of this length.
     #[error("the frame is too long")]
     TooLong,
+    /// ENGN-1: the keys of this call are for the caller's engine only.
+    #[error("frames of this call are sealed by the caller's engine only")]
+    NotHere,
+    /// EPOC-5: a newer epoch has been there for too long when the caller's engine was done.
+    #[error("the frame was sealed in an epoch that must not be sent in any more")]
+    Overtaken,
+    /// The caller's engine made fewer or more bytes than ciphertext and tag are.
+    #[error("the caller's engine made {found} bytes of a frame that has {expected} when sealed")]
+    WrongLength { expected: usize, found: usize },
 }
 
 /// An epoch cannot be switched to. The client's fault.
@@ -59,6 +74,8 @@ pub(super) struct Sender {
     current: Option<SendingEpoch>,
     /// The installed epochs after the current one, ascending, and since when the sender is overdue for each.
     pending: VecDeque<(EpochKeys, UnixMillis)>,
+    /// Every epoch that may have overtaken a frame in flight, ascending, and since when.
+    installed: VecDeque<(u64, UnixMillis)>,
 }
 
 #[derive(Debug)]
@@ -72,7 +89,7 @@ struct SendingEpoch {
 /// Simulcast layers of a stream share it.
 #[derive(Debug)]
 struct SendingStream {
-    key: FrameKey,
+    key: StreamKey,
     /// `None` when the last counter has been used.
     next_counter: Option<u64>,
 }
@@ -82,7 +99,22 @@ impl Sender {
         self.current.as_ref().map(|current| current.keys.epoch)
     }
 
+    /// The base key of `epoch`, where frames are or were just sealed in it.
+    pub(super) fn keys_of(&self, epoch: u64) -> Option<&EpochKeys> {
+        let current = self.current.iter().map(|current| &current.keys);
+        current
+            .chain(self.pending.iter().map(|(keys, _)| keys))
+            .find(|keys| keys.epoch == epoch)
+    }
+
     pub(super) fn offer(&mut self, keys: EpochKeys, now: UnixMillis) {
+        self.installed.push_back((keys.epoch, now));
+        if self.installed.len() > MAX_OVERTAKING
+            && let Some((_, since)) = self.installed.pop_front()
+            && let Some((_, next_since)) = self.installed.front_mut()
+        {
+            *next_since = since;
+        }
         self.pending.push_back((keys, now));
         if self.pending.len() > MAX_PENDING
             && let Some((_, since)) = self.pending.pop_front()
@@ -167,32 +199,107 @@ impl Sender {
         text_at: usize,
         now: UnixMillis,
     ) -> Result<(SealInfo, usize), SealError> {
-        self.switch_if_overdue(now);
-        let current = self.current.as_mut().ok_or(SealError::NoEpoch)?;
-        let epoch = current.keys.epoch;
-        if codec.is_audio() != (stream.media_kind() == super::MediaKind::Audio) {
-            return Err(SealError::WrongCodec { stream, codec });
-        }
-        let SendingStream { key, next_counter } =
-            current.streams[stream as usize].get_or_insert_with(|| SendingStream::new(&current.keys, stream));
-        // SFRM-1: the counter moves on before it is used, so that no error path can use it twice.
-        let counter = next_counter.ok_or(SealError::CounterExhausted)?;
-        *next_counter = counter.checked_add(1);
-
+        let Taken { key, info, .. } = self.take_counter(stream, codec, now)?;
+        let key = key.here().ok_or(SealError::NotHere)?;
         let shell = Shell::of(codec, frame_type);
         let (start, room) = key
-            .seal_from(counter, &metadata(shell), frame, text_at, |sealed_len| {
+            .seal_from(info.counter, &metadata(shell), frame, text_at, |sealed_len| {
                 shell.head_len(sealed_len)
             })
             .map_err(|_| SealError::TooLong)?;
         shell.wrap_from(frame, start, room);
-        let info = SealInfo {
-            epoch,
-            key_id: key.key_id(),
-            counter,
-        };
         Ok((info, start))
     }
+
+    /// For the caller's engine: all but the encryption of `text_len` bytes.
+    pub(super) fn prepare(
+        &mut self,
+        stream: StreamKind,
+        codec: Codec,
+        frame_type: FrameType,
+        text_len: usize,
+        now: UnixMillis,
+    ) -> Result<SealJob, SealError> {
+        let Taken { key, info, lets_caller } = self.take_counter(stream, codec, now)?;
+        if !lets_caller {
+            return Err(SealError::NotHere);
+        }
+        let shell = Shell::of(codec, frame_type);
+        Ok(SealJob {
+            info,
+            call: key.salt().call(info.counter, metadata(shell)),
+            header: key.salt().header(info.counter),
+            shell,
+            sealed_len: text_len + key.suite().tag_len(),
+        })
+    }
+
+    /// Puts header and shell around the ciphertext and tag at `frame[text_at..]`.
+    pub(super) fn finish(
+        &mut self,
+        job: &SealJob,
+        frame: &mut Vec<u8>,
+        text_at: usize,
+        now: UnixMillis,
+    ) -> Result<usize, SealError> {
+        let finished = self.try_finish(job, frame, text_at, now);
+        if finished.is_err() {
+            frame.zeroize();
+        }
+        finished
+    }
+
+    fn try_finish(
+        &mut self,
+        job: &SealJob,
+        frame: &mut Vec<u8>,
+        text_at: usize,
+        now: UnixMillis,
+    ) -> Result<usize, SealError> {
+        let found = frame.len().saturating_sub(text_at);
+        if found != job.sealed_len {
+            let expected = job.sealed_len;
+            return Err(SealError::WrongLength { expected, found });
+        }
+        // EPOC-5, C5: who left with a newer epoch must not open what is sent too long after it, whatever took so long.
+        let overtaken = self.installed.iter().find(|(epoch, _)| *epoch > job.info.epoch);
+        if overtaken.is_some_and(|(_, since)| now.since(*since) > SWITCH_WITHIN) {
+            return Err(SealError::Overtaken);
+        }
+        let (start, room) = put_header(&job.header, frame, text_at, 0, |sealed_len| {
+            job.shell.head_len(sealed_len)
+        });
+        job.shell.wrap_from(frame, start, room);
+        Ok(start)
+    }
+
+    /// SFRM-1: the counter moves on before it is used, so that no error path and no engine can use it twice.
+    #[inline]
+    fn take_counter(&mut self, stream: StreamKind, codec: Codec, now: UnixMillis) -> Result<Taken<'_>, SealError> {
+        self.switch_if_overdue(now);
+        let SendingEpoch { keys, streams } = self.current.as_mut().ok_or(SealError::NoEpoch)?;
+        if codec.is_audio() != (stream.media_kind() == super::MediaKind::Audio) {
+            return Err(SealError::WrongCodec { stream, codec });
+        }
+        let SendingStream { key, next_counter } =
+            streams[stream as usize].get_or_insert_with(|| SendingStream::new(keys, stream));
+        let counter = next_counter.ok_or(SealError::CounterExhausted)?;
+        *next_counter = counter.checked_add(1);
+        let info = SealInfo {
+            epoch: keys.epoch,
+            key_id: key.salt().key_id(),
+            counter,
+        };
+        let lets_caller = keys.engines.lets_caller();
+        Ok(Taken { key, info, lets_caller })
+    }
+}
+
+/// A key and one of its counters, which nobody else gets.
+struct Taken<'a> {
+    key: &'a StreamKey,
+    info: SealInfo,
+    lets_caller: bool,
 }
 
 impl SendingStream {
@@ -209,7 +316,7 @@ impl SendingStream {
             unreachable!("a member's leaf lies in its tree, and two bits are left for the context in any tree")
         };
         SendingStream {
-            key: FrameKey::new(&keys.base_key.derive(kid)),
+            key: keys.engines.set_up(&keys.base_key.derive(kid)),
             next_counter: Some(0),
         }
     }
@@ -218,6 +325,7 @@ impl SendingStream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::Engines;
     use crate::sframe::{BaseKey, CipherSuite, KidLayout};
 
     fn sender() -> Sender {
@@ -227,6 +335,7 @@ mod tests {
             base_key: BaseKey::new(CipherSuite::Aes128GcmSha256_128, &[7; 16]),
             layout: KidLayout::for_leaf_count(2),
             own_leaf: 1,
+            engines: Engines::Own,
         };
         sender.offer(keys, UnixMillis(0));
         sender.switch(3).unwrap();

@@ -31,10 +31,12 @@ pub enum DropReason {
     EarlyBufferFull,
     /// Its epoch did not become known in time.
     EarlyTooLong,
+    /// ENGN-4: the caller's engine did not say in time whether the tag verifies.
+    NoAnswer,
 }
 
 impl DropReason {
-    pub const ALL: [DropReason; 12] = [
+    pub const ALL: [DropReason; 13] = [
         DropReason::BadShell,
         DropReason::BadHeader,
         DropReason::EpochOver,
@@ -47,6 +49,7 @@ impl DropReason {
         DropReason::NotAuthentic,
         DropReason::EarlyBufferFull,
         DropReason::EarlyTooLong,
+        DropReason::NoAnswer,
     ];
 
     /// A name for metrics and for the page, stable over versions.
@@ -64,6 +67,7 @@ impl DropReason {
             DropReason::NotAuthentic => "not-authentic",
             DropReason::EarlyBufferFull => "early-buffer-full",
             DropReason::EarlyTooLong => "early-too-long",
+            DropReason::NoAnswer => "no-answer",
         }
     }
 }

@@ -6,10 +6,10 @@
 //! derivation, many times what refusing it costs (PF-27). What does decide, the window, is touched by a tag only
 //! (EPOC-9, PF-26).
 
+use super::engines::StreamKey;
 use super::epoch::LeafSet;
 use super::replay::ReplayWindow;
 use super::stream::StreamKind;
-use crate::sframe::FrameKey;
 
 #[derive(Debug)]
 pub(super) struct StreamTable {
@@ -19,7 +19,7 @@ pub(super) struct StreamTable {
 
 #[derive(Debug)]
 pub(super) struct ReceivingStream {
-    pub(super) key: FrameKey,
+    pub(super) key: StreamKey,
     pub(super) window: ReplayWindow,
 }
 
@@ -38,7 +38,7 @@ impl StreamTable {
         &mut self,
         leaf: u32,
         kind: StreamKind,
-        derive: impl FnOnce() -> FrameKey,
+        derive: impl FnOnce() -> StreamKey,
     ) -> Option<&mut ReceivingStream> {
         let slot = self
             .slots
@@ -47,6 +47,13 @@ impl StreamTable {
             *slot = Some(first_named(derive()));
         }
         slot.as_deref_mut()
+    }
+
+    /// The stream, where somebody asked for it before.
+    pub(super) fn known(&mut self, leaf: u32, kind: StreamKind) -> Option<&mut ReceivingStream> {
+        self.slots
+            .get_mut(leaf as usize * StreamKind::ALL.len() + kind as usize)?
+            .as_deref_mut()
     }
 
     /// How many streams were heard: a tag verified under their key.
@@ -67,7 +74,7 @@ impl StreamTable {
 /// Once a stream: kept out of the way of every other frame.
 #[cold]
 #[inline(never)]
-fn first_named(key: FrameKey) -> Box<ReceivingStream> {
+fn first_named(key: StreamKey) -> Box<ReceivingStream> {
     let window = ReplayWindow::default();
     Box::new(ReceivingStream { key, window })
 }

@@ -4,20 +4,18 @@ use std::fmt;
 use std::ops::Range;
 
 use thiserror::Error;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
+use super::call::FrameSalt;
 use super::header::{EncodedHeader, Header};
 use super::keys::DerivedKey;
 use super::suite::CipherSuite;
-use crate::aead::{AeadFailure, FrameCipher, MAX_TAG_LEN, NONCE_LEN};
+use crate::aead::{AeadFailure, FrameCipher, MAX_TAG_LEN};
 
 /// The key and the salt of one KID, ready to use.
 pub struct FrameKey {
-    suite: CipherSuite,
-    key_id: u64,
+    salt: FrameSalt,
     cipher: FrameCipher,
-    /// As a big-endian number.
-    salt: Zeroizing<u128>,
 }
 
 /// A frame could not be sealed: it is longer than the cipher takes (64 GiB). A local fault.
@@ -48,28 +46,31 @@ impl FrameKey {
             unreachable!("derivation yields Nk bytes, which is what the suite's cipher takes")
         };
         FrameKey {
-            suite: derived.suite,
-            key_id: derived.key_id,
+            salt: FrameSalt::new(derived),
             cipher,
-            salt: Zeroizing::new(derived.salt.iter().fold(0, |salt, byte| salt << 8 | u128::from(*byte))),
         }
     }
 
     pub fn suite(&self) -> CipherSuite {
-        self.suite
+        self.salt.suite()
     }
 
     pub fn key_id(&self) -> u64 {
-        self.key_id
+        self.salt.key_id()
+    }
+
+    /// What of this key is no key.
+    pub(crate) fn salt(&self) -> &FrameSalt {
+        &self.salt
     }
 
     /// How many bytes sealing adds to a plaintext, header and tag together.
     pub fn overhead(&self, counter: u64) -> usize {
         let header = Header {
-            key_id: self.key_id,
+            key_id: self.key_id(),
             counter,
         };
-        header.encoded_len() + self.suite.tag_len()
+        header.encoded_len() + self.suite().tag_len()
     }
 
     /// Turns the plaintext in `frame` into `room` untouched bytes, then header, ciphertext and tag.
@@ -92,23 +93,18 @@ impl FrameKey {
         text_at: usize,
         room: impl FnOnce(usize) -> usize,
     ) -> Result<(usize, usize), SealError> {
-        let header = Header {
-            key_id: self.key_id,
-            counter,
-        }
-        .encode();
-        let (text_len, tag_len) = (frame.len().saturating_sub(text_at), self.suite.tag_len());
-        let room = room(header.len() + text_len + tag_len);
-        let text_at = make_room(frame, text_at, room + header.len());
-        frame[text_at - header.len()..text_at].copy_from_slice(header.as_bytes());
+        let header = self.salt.header(counter);
+        let tag_len = self.suite().tag_len();
+        let (start, room) = put_header(&header, frame, text_at, tag_len, room);
+        let text_at = start + room + header.len();
         let aad = AssociatedData::new(&header, metadata);
-        let nonce = self.nonce(counter);
+        let nonce = self.salt.nonce(counter);
         match self.cipher.seal(&nonce, aad.as_bytes(), &mut frame[text_at..]) {
             Ok(tag) => {
                 let end = frame.len() + tag_len;
                 frame.extend_from_slice(&tag);
                 frame.truncate(end);
-                Ok((text_at - header.len() - room, room))
+                Ok((start, room))
             }
             Err(AeadFailure) => {
                 // Never leave a half-sealed frame where somebody could send it.
@@ -142,12 +138,12 @@ impl FrameKey {
         frame: &mut [u8],
         at: Range<usize>,
     ) -> Result<usize, OpenError> {
-        if header.key_id != self.key_id {
+        if header.key_id != self.key_id() {
             return Err(OpenError::WrongKey);
         }
         let encoded = header.encode();
         let start = at.start + encoded.len();
-        let end = at.end.checked_sub(self.suite.tag_len()).ok_or(OpenError::Truncated)?;
+        let end = at.end.checked_sub(self.suite().tag_len()).ok_or(OpenError::Truncated)?;
         if start > end {
             return Err(OpenError::Truncated);
         }
@@ -157,29 +153,35 @@ impl FrameKey {
         // bytes that stood there.
         let aad = AssociatedData::new(&encoded, metadata);
         self.cipher
-            .open(&self.nonce(header.counter), aad.as_bytes(), buffer, start, tag)
+            .open(&self.salt.nonce(header.counter), aad.as_bytes(), buffer, start, tag)
             .map_err(|AeadFailure| OpenError::NotAuthentic)?;
         Ok(end - start)
-    }
-
-    /// SFRM-6: `nonce = sframe_salt XOR CTR`, the counter at the right end.
-    #[inline]
-    fn nonce(&self, counter: u64) -> [u8; NONCE_LEN] {
-        // As a number, for the reason that the header is one.
-        let bytes = ((*self.salt ^ u128::from(counter)) << (8 * (16 - NONCE_LEN))).to_be_bytes();
-        let mut nonce = [0; NONCE_LEN];
-        nonce.copy_from_slice(&bytes[..NONCE_LEN]);
-        nonce
     }
 }
 
 impl fmt::Debug for FrameKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FrameKey")
-            .field("suite", &self.suite)
-            .field("key_id", &self.key_id)
+            .field("suite", &self.suite())
+            .field("key_id", &self.key_id())
             .finish_non_exhaustive()
     }
+}
+
+/// Writes `header` in front of the text at `frame[text_at..]`, behind as much room as `room` says that a frame of so many
+/// sealed bytes needs; `to_come` bytes will follow the text. Answers where the room begins and how much it is.
+#[inline]
+pub(crate) fn put_header(
+    header: &EncodedHeader,
+    frame: &mut Vec<u8>,
+    text_at: usize,
+    to_come: usize,
+    room: impl FnOnce(usize) -> usize,
+) -> (usize, usize) {
+    let room = room(header.len() + frame.len().saturating_sub(text_at) + to_come);
+    let text_at = make_room(frame, text_at, room + header.len());
+    frame[text_at - header.len()..text_at].copy_from_slice(header.as_bytes());
+    (text_at - header.len() - room, room)
 }
 
 /// Makes `head` bytes of space before the text at `frame[text_at..]`; answers where the text is then. What is in the

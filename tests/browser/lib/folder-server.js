@@ -14,14 +14,18 @@ const TYPES = {
 
 /**
  * @param {string} folder
- * @returns {Promise<{ url: string, close: () => Promise<void> }>}
+ * @param {Record<string, string>} [scripts] of a test's own, by their paths
+ * @returns {Promise<{ url: string, asked: string[], close: () => Promise<void> }>} `asked`: the paths, in their order
  */
-export async function serveFolder(folder) {
+export async function serveFolder(folder, scripts = {}) {
+  /** @type {string[]} */
+  const asked = [];
   const server = createServer(async (request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url ?? "/", "http://localhost").pathname));
+    asked.push(path);
     const name = path === "/" || path.startsWith("/m/") ? "index.html" : path;
     try {
-      const body = await readFile(join(folder, name));
+      const body = scripts[path] ?? (await readFile(join(folder, name)));
       response.writeHead(200, {
         "content-type": TYPES[extname(name)] ?? "application/octet-stream",
         // What the bundle must be able to live with: nothing inline, nothing from elsewhere.
@@ -37,6 +41,7 @@ export async function serveFolder(folder) {
   if (address === null || typeof address === "string") throw new Error("the server has no port");
   return {
     url: `http://127.0.0.1:${address.port}`,
+    asked,
     close: () => new Promise((resolve) => server.close(() => resolve())),
   };
 }

@@ -6,5 +6,8 @@ declare const __TAP__: boolean;
 /** Address of the compiled engine, with its content hash. Known in the worker. */
 declare const __WASM_URL__: string;
 
+/** The same, compiled for browsers without SIMD. */
+declare const __WASM_BASELINE_URL__: string;
+
 /** Address of the worker's bundle, with its content hash. Known in the page. */
 declare const __WORKER_URL__: string;

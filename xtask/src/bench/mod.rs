@@ -2,6 +2,7 @@
 
 mod browser;
 mod frame;
+mod frame_web;
 mod sfu;
 mod web_size;
 
@@ -37,6 +38,11 @@ const BENCHES: &[Bench] = &[
         name: "frame",
         about: "sealing and opening a frame, natively, beside raw ring, `sframe` and `davey`",
         run: |_| frame::run(),
+    },
+    Bench {
+        name: "frame-web",
+        about: "sealing and opening a frame in browsers' workers, beside LiveKit's frame cryptor and DAVE",
+        run: frame_web::run,
     },
     Bench {
         name: "join",

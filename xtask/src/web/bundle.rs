@@ -2,7 +2,7 @@
 //!
 //! Order matters, since each file holds the name of the next: engine, then worker, then page, then `index.html`.
 
-use super::{Care, Variant, digest, guard, manifest};
+use super::{Care, Engine, Variant, digest, guard, manifest};
 use crate::{layout, run, say};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -43,8 +43,10 @@ pub(super) fn build(variant: Variant, care: Care) -> Result<()> {
         assets: &assets,
     };
 
-    let engine = add_engine(&variant.generated(), &assets)?;
-    let worker = bundler.add("src/worker.ts", &[("__WASM_URL__", &engine)])?;
+    let simd = add_engine(Engine::Simd(variant), &assets)?;
+    let baseline = add_engine(Engine::Baseline, &assets)?;
+    let engines = [("__WASM_URL__", &*simd), ("__WASM_BASELINE_URL__", &*baseline)];
+    let worker = bundler.add("src/worker.ts", &engines)?;
     bundler.add_page(&fresh.join("index.html"), &[("__WORKER_URL__", &worker)])?;
     copy_all(&web.join("public"), &fresh)?;
     if variant == Variant::Plain {
@@ -142,9 +144,10 @@ fn source_reference(page: &str) -> Option<String> {
 }
 
 /// Copies the engine's WebAssembly, with its content's digest in its name, and gives back its address.
-fn add_engine(generated: &Path, assets: &Path) -> Result<String> {
-    let bytes = std::fs::read(generated.join("conclave_bg.wasm")).context("the engine has not been built")?;
-    let name = format!("conclave-{}.wasm", &hex::encode(digest::of_bytes(&bytes))[..16]);
+fn add_engine(engine: Engine, assets: &Path) -> Result<String> {
+    let bytes = std::fs::read(engine.generated().join("conclave_bg.wasm")).context("the engine has not been built")?;
+    let kind = if engine == Engine::Baseline { "-baseline" } else { "" };
+    let name = format!("conclave{kind}-{}.wasm", &hex::encode(digest::of_bytes(&bytes))[..16]);
     std::fs::write(assets.join(&name), bytes)?;
     Ok(format!("{ASSETS}/{name}"))
 }
@@ -171,7 +174,8 @@ fn inputs(variant: Variant, web: &Path) -> Result<String> {
     }
     // How the bundle is made is an input too.
     Ok(inputs
-        .path(&variant.generated())?
+        .path(&Engine::Simd(variant).generated())?
+        .path(&Engine::Baseline.generated())?
         .text(include_str!("bundle.rs"))
         .digest())
 }

@@ -1,6 +1,6 @@
 //! The protocol engine for browsers: compiled, given its JavaScript, made smaller.
 
-use super::{Care, Variant, digest, guard, toolchain};
+use super::{Care, Engine, digest, guard, toolchain};
 use crate::{layout, run, say};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ const PROFILE: &str = "wasm";
 /// The generator of the JavaScript, as pinned in the workspace's Cargo.toml.
 pub(crate) const WASM_BINDGEN: &str = "0.2.130";
 
-/// The optimiser must be told what the compiler was allowed to use: rustc's defaults for the target, and SIMD.
+/// The optimiser must be told what the compiler was allowed to use: rustc's defaults for the target. SIMD only where it is meant
+/// to be, so that none gets into the engine for browsers without it.
 ///
 /// It comes from npm, pinned with the bundler. Debian's (version 108) exports the wrong one of two tables, and the engine
 /// then does not start.
 const WASM_OPT: &[&str] = &[
     "-O3",
-    "--enable-simd",
     "--enable-bulk-memory",
     "--enable-bulk-memory-opt",
     "--enable-call-indirect-overlong",
@@ -27,10 +27,20 @@ const WASM_OPT: &[&str] = &[
     "--enable-reference-types",
     "--enable-multivalue",
 ];
+const SIMD: &str = "--enable-simd";
+const NO_SIMD: &str = "--disable-simd";
+
+fn wasm_opt_flags(engine: Engine) -> Vec<&'static str> {
+    let simd = match engine {
+        Engine::Simd(_) => SIMD,
+        Engine::Baseline => NO_SIMD,
+    };
+    WASM_OPT.iter().copied().chain([simd]).collect()
+}
 
 /// Puts `conclave.js`, `conclave.d.ts` and `conclave_bg.wasm` where the web app's sources import them from.
-pub(super) fn build(variant: Variant, care: Care) -> Result<()> {
-    let compiled = compile(variant)?;
+pub(super) fn build(engine: Engine, care: Care) -> Result<()> {
+    let compiled = compile(engine)?;
     let wasm = std::fs::read(&compiled).with_context(|| format!("cannot read {}", compiled.display()))?;
 
     let optimiser = optimiser()?;
@@ -39,9 +49,9 @@ pub(super) fn build(variant: Variant, care: Care) -> Result<()> {
         .text(WASM_BINDGEN)
         .text(&optimiser)
         .text(if care == Care::Draft { "draft" } else { "full" })
-        .text(&WASM_OPT.join(" "))
+        .text(&wasm_opt_flags(engine).join(" "))
         .digest();
-    let folder = variant.generated();
+    let folder = engine.generated();
     let stamp = folder.join(".inputs");
     if digest::is_current(&stamp, &inputs) {
         return Ok(());
@@ -49,18 +59,18 @@ pub(super) fn build(variant: Variant, care: Care) -> Result<()> {
 
     let step = say::step(&format!(
         "making the {} engine ready for browsers - whole-program optimisation",
-        variant.name()
+        engine.name()
     ));
     if folder.exists() {
         std::fs::remove_dir_all(&folder).with_context(|| format!("cannot replace {}", folder.display()))?;
     }
     std::fs::create_dir_all(&folder)?;
-    bind(&wasm, variant, &folder)?;
-    if variant == Variant::Plain {
+    bind(&wasm, engine, &folder)?;
+    if !engine.is_for_tests() {
         guard::engine_has_no_tap(&std::fs::read_to_string(folder.join("conclave.d.ts"))?)?;
     }
     if care == Care::Full {
-        optimise(&folder.join("conclave_bg.wasm"), variant)?;
+        optimise(&folder.join("conclave_bg.wasm"), engine)?;
     }
     digest::write_stamp(&stamp, &inputs)?;
     step.done();
@@ -76,17 +86,18 @@ fn wasm_opt() -> Command {
     Command::new(layout::web().join("node_modules/.bin/wasm-opt"))
 }
 
-fn compile(variant: Variant) -> Result<PathBuf> {
+fn compile(engine: Engine) -> Result<PathBuf> {
     let Some(toolchain) = toolchain::find() else {
         bail!("nothing here compiles for browsers; `cargo xtask setup` tells what is missing");
     };
     let step = say::step(&format!(
         "compiling the {} engine for browsers - some minutes the first time, with all its dependencies",
-        variant.name()
+        engine.name()
     ));
-    let mut build = toolchain.cargo_build()?;
+    let simd = engine != Engine::Baseline;
+    let mut build = toolchain.cargo_build(simd)?;
     build.args(["--package", "wasm-client", "--lib", "--profile", PROFILE]);
-    if variant == Variant::Tap {
+    if engine.is_for_tests() {
         build.args(["--features", "tap"]);
     }
     if std::env::var_os("CI").is_some() {
@@ -94,27 +105,34 @@ fn compile(variant: Variant) -> Result<PathBuf> {
     }
     run::loudly(&mut build)?;
     step.done();
-    Ok(toolchain::output(PROFILE)?.join("wasm_client.wasm"))
+    Ok(toolchain::output(PROFILE, simd)?.join("wasm_client.wasm"))
 }
 
 /// The JavaScript side, for a module worker that fetches the WebAssembly from an address it is given.
-fn bind(wasm: &[u8], variant: Variant, folder: &Path) -> Result<()> {
+fn bind(wasm: &[u8], engine: Engine, folder: &Path) -> Result<()> {
     wasm_bindgen_cli_support::Bindgen::new()
         .input_bytes("conclave", wasm.to_vec())
         .web(true)?
         .typescript(true)
         .omit_default_module_path(true)
         // Names of functions are worth their bytes only where somebody reads stack traces.
-        .remove_name_section(variant == Variant::Plain)
+        .remove_name_section(!engine.is_for_tests())
         .remove_producers_section(true)
         .generate(folder)
         .context("wasm-bindgen cannot make the engine's JavaScript")
 }
 
-fn optimise(wasm: &Path, variant: Variant) -> Result<()> {
+fn optimise(wasm: &Path, engine: Engine) -> Result<()> {
     let smaller = wasm.with_extension("opt");
-    let names = (variant == Variant::Tap).then_some("--debuginfo");
-    run::quietly(wasm_opt().args(WASM_OPT).args(names).arg(wasm).arg("-o").arg(&smaller))?;
+    let names = engine.is_for_tests().then_some("--debuginfo");
+    run::quietly(
+        wasm_opt()
+            .args(wasm_opt_flags(engine))
+            .args(names)
+            .arg(wasm)
+            .arg("-o")
+            .arg(&smaller),
+    )?;
     std::fs::rename(&smaller, wasm).context("cannot replace the engine by its optimised form")
 }
 

@@ -43,8 +43,30 @@ impl Variant {
     pub(crate) fn dist(self) -> PathBuf {
         layout::web().join("dist").join(self.name())
     }
+}
 
-    /// The engine with its JavaScript and types, which the sources import as `conclave-wasm`.
+/// A compilation of the engine. The sources import the one with SIMD as `conclave-wasm`, the other as
+/// `conclave-wasm-baseline`, and the worker takes one of them when it starts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Engine {
+    Simd(Variant),
+    /// For browsers without SIMD. One for both web apps: it has no tap, and tests need none of it but that it starts.
+    Baseline,
+}
+
+impl Engine {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Simd(variant) => variant.name(),
+            Self::Baseline => "baseline",
+        }
+    }
+
+    fn is_for_tests(self) -> bool {
+        self == Self::Simd(Variant::Tap)
+    }
+
+    /// WebAssembly with its JavaScript and types.
     fn generated(self) -> PathBuf {
         layout::web().join("generated").join(self.name())
     }
@@ -71,7 +93,8 @@ enum Care {
 }
 
 fn build_with(variant: Variant, care: Care) -> Result<PathBuf> {
-    engine::build(variant, care)?;
+    engine::build(Engine::Simd(variant), care)?;
+    engine::build(Engine::Baseline, care)?;
     bundle::build(variant, care)?;
     Ok(variant.dist())
 }

@@ -10,9 +10,11 @@ use std::time::Duration;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// The wasm compiler's own flags, the same for both toolchains. SIMD makes AES-GCM 1.7 times faster; every browser that
-/// has encoded transforms has it. Two generations of getrandom want their backend named.
-const FLAGS: &str = r#"--cfg getrandom_backend="wasm_js" -Ctarget-feature=+simd128"#;
+/// The wasm compiler's own flags, the same for both toolchains. Two generations of getrandom want their backend named.
+const FLAGS: &str = r#"--cfg getrandom_backend="wasm_js""#;
+
+/// What nearly every browser with encoded transforms has, and what AES-GCM is several times faster with.
+const SIMD: &str = " -Ctarget-feature=+simd128";
 
 /// The oldest Rust that this workspace compiles with (`rust-version` in Cargo.toml).
 const OLDEST_RUST: (u32, u32) = (1, 94);
@@ -79,8 +81,8 @@ pub(crate) fn find() -> Option<Toolchain> {
 }
 
 impl Toolchain {
-    /// `cargo build` for browsers, into its own part of the target folder.
-    pub(crate) fn cargo_build(&self) -> Result<Command> {
+    /// `cargo build` for browsers with or without SIMD, each into its own part of the target folder.
+    pub(crate) fn cargo_build(&self, simd: bool) -> Result<Command> {
         let mut command = match self {
             Self::Rustup => {
                 let mut command = run::cargo();
@@ -108,11 +110,11 @@ impl Toolchain {
             // These would win over the target's own flags, and would be those of the machine's programs.
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
-            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags()?)
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags(simd)?)
             // Cargo names the library of a path dependency without a hash, so that the plain and the tap build would
             // write one file and each could be taken for the other. With this they have two. (Rust's own build uses it.)
             .env("__CARGO_DEFAULT_LIB_METADATA", "conclave")
-            .env("CARGO_TARGET_DIR", target()?);
+            .env("CARGO_TARGET_DIR", target(simd)?);
         Ok(command)
     }
 
@@ -127,12 +129,12 @@ impl Toolchain {
 }
 
 /// Where cargo puts what it compiled for browsers with `profile`.
-pub(crate) fn output(profile: &str) -> Result<PathBuf> {
-    Ok(target()?.join(TARGET).join(profile))
+pub(crate) fn output(profile: &str, simd: bool) -> Result<PathBuf> {
+    Ok(target(simd)?.join(TARGET).join(profile))
 }
 
-fn target() -> Result<PathBuf> {
-    Ok(layout::target()?.join("wasm"))
+fn target(simd: bool) -> Result<PathBuf> {
+    Ok(layout::target()?.join(if simd { "wasm" } else { "wasm-baseline" }))
 }
 
 fn rustc() -> Command {
@@ -143,12 +145,13 @@ fn rustc() -> Command {
 
 /// The flags, with this machine's folder of dependencies out of panic messages, so that the same sources give the same
 /// bytes anywhere. (Cargo names the workspace's own files relative to it.)
-fn flags() -> Result<String> {
+fn flags(simd: bool) -> Result<String> {
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
         .context("neither CARGO_HOME nor a home folder is known")?;
-    Ok(format!("{FLAGS} --remap-path-prefix={}=cargo", home.display()))
+    let simd = if simd { SIMD } else { "" };
+    Ok(format!("{FLAGS}{simd} --remap-path-prefix={}=cargo", home.display()))
 }
 
 /// `rustc 1.96.0 (…)` as (1, 96).

@@ -113,6 +113,8 @@ export function sealedWords(why: SealedReason): string {
     case "replayed":
     case "too-old":
       return "only repeats of what was played already, so it is not played again. It returns with the next new frame.";
+    case "no-answer":
+      return "lost because this browser's cryptography did not answer in time. It returns with the next new frame.";
     case "bad-shell":
     case "bad-header":
       return "not in the form that the meeting's encryption has, so it is not played. If this goes on, ask them to rejoin.";
@@ -135,6 +137,13 @@ export function failureWords(code: FailureCode, detail: string): { title: string
       return {
         title: "This browser cannot encrypt calls",
         detail: `${detail} Conclave sends nothing unencrypted, so it cannot be used here. A current Chrome, Edge, Firefox or Safari can.`,
+        retry: false,
+      };
+    case "no-webcrypto":
+      return {
+        title: "This browser cannot take part in a FIPS meeting",
+        detail:
+          "Sound and picture of this meeting go through the browser's own cryptography (WebCrypto) only, and it is not there or does not work. Nothing else takes its place, so nothing was sent. A current browser has it where the page is served over https.",
         retry: false,
       };
     case "room-not-found":

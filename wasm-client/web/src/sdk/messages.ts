@@ -34,8 +34,8 @@ export type ToWorker =
   | { type: "tap"; request: TapRequest; nonce: number };
 
 export type FromWorker =
-  /** WASM is loaded. */
-  | { type: "ready"; version: string }
+  /** WASM is loaded; `simd`: of the two compilations, that with SIMD. */
+  | { type: "ready"; version: string; simd: boolean }
   | { type: "died"; reason: string }
   /** Where media goes; the same token may come again, renewed. */
   | { type: "relay"; url: string; token: string; iceServers: IceServer[] }
@@ -115,6 +115,8 @@ export interface TransformStats {
   passed: number;
   /** Frames that did not come out, by reason. */
   dropped: Record<string, number>;
+  /** Frames by the engine that they were given to. */
+  engines: { wasm: number; webcrypto: number };
 }
 
 // ---- Test builds only -------------------------------------------------------------------------------------------
@@ -126,6 +128,8 @@ export type TapRequest =
   | { what: "open"; kind: "audio" | "video"; frame: Uint8Array }
   /** Loses the delivery connection for good and keeps the keys, as a removed member's hostile worker would. */
   | { what: "cut-delivery" }
+  /** All frames from now on go through this engine; null: as they would by themselves. */
+  | { what: "rule"; use: "webcrypto" | "wasm" | null }
   /** Every epoch's base key so far, for a test that searches the logs for them. */
   | { what: "base-keys" };
 
@@ -133,6 +137,7 @@ export type TapAnswer =
   | { what: "frames"; frames: TapFrame[] }
   | { what: "opened"; result: string }
   | { what: "cut" }
+  | { what: "ruled" }
   | { what: "base-keys"; keys: Uint8Array };
 
 export interface TapFrame {

@@ -22,6 +22,7 @@ export type ConnectStep = (typeof CONNECT_STEPS)[number];
 
 export type FailureCode =
   | "unsupported-browser"
+  | "no-webcrypto"
   | "room-not-found"
   | "server-unreachable"
   | "wrong-root"
@@ -87,7 +88,8 @@ export type DropReason =
   | "too-old"
   | "not-authentic"
   | "early-buffer-full"
-  | "early-too-long";
+  | "early-too-long"
+  | "no-answer";
 
 /** `early`: the frame waits for an epoch whose keys are still to come. */
 export type SealedReason = DropReason | "early";

@@ -76,6 +76,11 @@ class Tap {
     await this.#tap({ what: "cut-delivery" });
   }
 
+  /** All frames from now on go through this engine; null: as they would by themselves. */
+  async rule(use: "webcrypto" | "wasm" | null): Promise<void> {
+    await this.#tap({ what: "rule", use });
+  }
+
   /** Every epoch's base key so far, in base64. */
   async baseKeys(): Promise<string[]> {
     const answer = await this.#tap({ what: "base-keys" });

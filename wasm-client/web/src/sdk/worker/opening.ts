@@ -1,12 +1,15 @@
 // One receiver's frames on their way in. CLNT-3: only what was authenticated goes on to the decoder.
 import type { OpenOptions, Reception, TransformStats } from "../messages";
 import { STREAMS, type DropReason, type Stream } from "../state";
-import { EngineDied, type Engine, type Opening } from "./engine";
+import type { Engine, Opening } from "./engine";
+import { EngineDied } from "./engine-died";
+import { Lane, type Clock } from "./lane";
 import { scope, type EncodedFrame } from "./scope";
 
 type Controller = TransformStreamDefaultController<EncodedFrame>;
 
 export interface OpeningContext {
+  readonly clock: Clock;
   engine(): Engine | null;
   died(fault: EngineDied): void;
   /** The frame waits in the engine; `resume` is called with what became of it. */
@@ -21,21 +24,33 @@ export class OpeningPipe {
   #opened = 0;
   #early = 0;
   #recent: Partial<Record<DropReason, number>> = {};
+  readonly #engines = { wasm: 0, webcrypto: 0 };
+  readonly #lane: Lane;
 
   constructor(
     readonly options: OpenOptions,
     readonly context: OpeningContext,
-  ) {}
+  ) {
+    this.#lane = new Lane(context.clock);
+  }
 
   readonly transform = (frame: EncodedFrame, controller: Controller): void => {
-    try {
+    this.#guard(() => {
       const engine = this.context.engine();
-      if (!engine) this.#count("no-group");
-      else this.#settle(engine.open(this.options.kind, new Uint8Array(frame.data)), frame, controller);
-    } catch (fault) {
-      if (fault instanceof EngineDied) this.context.died(fault);
-      this.#count("fault");
-    }
+      if (!engine) return this.#count("no-group");
+      if (this.#lane.full) return this.#drop("no-answer");
+      const sealed = new Uint8Array(frame.data);
+      if (engine.prefersWebCrypto(sealed.byteLength)) {
+        this.#settle(engine, engine.beginOpen(this.options.kind, sealed), frame, controller);
+        return;
+      }
+      this.#lane.run(() =>
+        this.#withEngine(engine, () => {
+          this.#engines.wasm += 1;
+          this.#settle(engine, engine.open(this.options.kind, sealed), frame, controller);
+        }),
+      );
+    });
   };
 
   /** The receiver serves another producer: say anew whose frames open here. */
@@ -71,11 +86,27 @@ export class OpeningPipe {
       leaf: this.#sender?.leaf ?? null,
       passed: this.#passed,
       dropped: Object.fromEntries(this.#dropped),
+      engines: { ...this.#engines },
     };
   }
 
-  #settle(opening: Opening, frame: EncodedFrame, controller: Controller): void {
+  #settle(engine: Engine, opening: Opening, frame: EncodedFrame, controller: Controller): void {
     switch (opening.result) {
+      case "in-flight": {
+        const { job, answer } = opening;
+        const settle = (verdict: Opening) => this.#settle(engine, verdict, frame, controller);
+        this.#engines.webcrypto += 1;
+        this.#lane.wait(answer, {
+          done: (plain) => this.#withEngine(engine, () => settle(engine.accept(job, plain))),
+          failed: () => this.#withEngine(engine, () => settle(engine.refuse(job))),
+          lost: () =>
+            this.#withEngine(engine, () => {
+              engine.abandon(job);
+              this.#drop("no-answer");
+            }),
+        });
+        return;
+      }
       case "opened": {
         frame.data = opening.frame;
         controller.enqueue(frame);
@@ -87,13 +118,33 @@ export class OpeningPipe {
       }
       case "early":
         this.#early += 1;
-        this.context.wait(opening.ticket, (later) => this.#settle(later, frame, controller));
+        this.context.wait(opening.ticket, (later) =>
+          this.#guard(() => this.#settle(engine, later, frame, controller)),
+        );
         return;
       case "dropped":
-        this.#count(opening.why);
-        this.#recent[opening.why] = (this.#recent[opening.why] ?? 0) + 1;
-        return;
+        return this.#drop(opening.why);
     }
+  }
+
+  /** A frame's turn may come when its meeting is over. */
+  #withEngine(engine: Engine, work: () => void): void {
+    if (this.context.engine() !== engine) return this.#count("no-group");
+    this.#guard(work);
+  }
+
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (fault) {
+      if (fault instanceof EngineDied) this.context.died(fault);
+      this.#count("fault");
+    }
+  }
+
+  #drop(why: DropReason): void {
+    this.#count(why);
+    this.#recent[why] = (this.#recent[why] ?? 0) + 1;
   }
 
   #know(leaf: number, stream: Stream | undefined, epoch: number): void {

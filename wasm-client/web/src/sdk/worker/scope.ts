@@ -36,3 +36,8 @@ export const scope = self as unknown as WorkerScope;
 export function now(): number {
   return performance.timeOrigin + performance.now();
 }
+
+/** Lets everything else that waits in the worker go first. */
+export function pause(): Promise<void> {
+  return new Promise((resolve) => void scope.setTimeout(resolve, 0));
+}

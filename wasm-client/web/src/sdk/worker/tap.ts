@@ -41,6 +41,13 @@ export function tapClient(made: object): void {
   client = made as { tap_base_keys(): Uint8Array };
 }
 
+/** Which engine takes all frames; null: it goes by itself. */
+let rule: "webcrypto" | "wasm" | null = null;
+
+export function tapRule(): typeof rule {
+  return rule;
+}
+
 export function tapAnswer(request: TapRequest, engine: Engine | null, delivery: Delivery | null): TapAnswer {
   switch (request.what) {
     case "drain": {
@@ -50,6 +57,9 @@ export function tapAnswer(request: TapRequest, engine: Engine | null, delivery: 
     }
     case "base-keys":
       return { what: "base-keys", keys: client?.tap_base_keys() ?? new Uint8Array() };
+    case "rule":
+      rule = request.use;
+      return { what: "ruled" };
     case "cut-delivery":
       delivery?.close();
       return { what: "cut" };

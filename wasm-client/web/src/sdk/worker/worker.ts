@@ -1,6 +1,6 @@
 // The worker: the engine, its keys, the delivery connection and every frame transform live here and nowhere else.
 import type { FromWorker, ToWorker, TransformOptions } from "../messages";
-import { Engine, EngineDied, loadEngine, type EngineEvent, type Opening } from "./engine";
+import { Engine, EngineDied, loadEngine, WebCryptoEngine, type Choice, type EngineEvent, type Opening } from "./engine";
 import { Delivery } from "./delivery";
 import { OpeningPipe } from "./opening";
 import { scope, now, type EncodedFrame, type Transformer } from "./scope";
@@ -23,7 +23,8 @@ class ConclaveWorker {
   readonly #sealing = new Map<string, Sealing>();
   readonly #opening = new Map<string, OpeningPipe>();
   readonly #waiting = new Map<number, (opening: Opening) => void>();
-  readonly #loaded: Promise<string>;
+  readonly #loaded: Promise<{ version: string; simd: boolean }>;
+  readonly #webCrypto = new WebCryptoEngine();
 
   constructor() {
     scope.onrtctransform = ({ transformer }) =>
@@ -31,7 +32,11 @@ class ConclaveWorker {
     scope.onmessage = ({ data }) => this.#hear(data);
     this.#loaded = loadEngine();
     this.#loaded.then(
-      (version) => say({ type: "ready", version }),
+      ({ version, simd }) => {
+        say({ type: "ready", version, simd });
+        // While the person types a name.
+        void this.#webCrypto.measureIfDue().catch(() => undefined);
+      },
       (fault: unknown) => this.#die(`It could not be loaded: ${String(fault)}`),
     );
     scope.setInterval(() => this.#report(), REPORT_EVERY_MS);
@@ -41,7 +46,7 @@ class ConclaveWorker {
   #hear(message: ToWorker): void {
     switch (message.type) {
       case "join":
-        void this.#loaded.then(() => this.#join(message));
+        void Promise.all([this.#loaded, this.#webCrypto.subtle()]).then(([, subtle]) => this.#join(message, subtle));
         return;
       case "chat":
         return this.#drive((engine) => engine.chat(message.text));
@@ -80,10 +85,14 @@ class ConclaveWorker {
     }
   }
 
-  #join(request: Extract<ToWorker, { type: "join" }>): void {
+  #join(request: Extract<ToWorker, { type: "join" }>, subtle: SubtleCrypto | null): void {
     if (this.#dead) return;
+    const fips = request.pinned.profile === "fips";
+    // ENGN-1: nothing takes WebCrypto's place in such a room, so without it there is no meeting.
+    if (fips && !subtle) return say({ type: "failed", code: "no-webcrypto", detail: "" });
+    const choice: Choice = fips ? { by: "rule", use: "webcrypto" } : { by: "size", point: this.#webCrypto.point };
     this.#guard(() => {
-      this.#engine = new Engine(request);
+      this.#engine = new Engine(request, subtle, choice);
     });
     say({ type: "delivery", state: "connecting" });
     this.#delivery = new Delivery(request.deliveryUrl, {
@@ -106,6 +115,8 @@ class ConclaveWorker {
     transformer: Transformer | null,
   ): void {
     const context = {
+      clock: { now: () => performance.now(), later: (ms: number, call: () => void) => void scope.setTimeout(call, ms) },
+      keyFrameNeeded: (sealing: Sealing) => this.#askKeyFrames([sealing]),
       engine: () => (this.#dead ? null : this.#engine),
       died: (fault: EngineDied) => this.#die(fault.message),
       wait: (ticket: number, resume: (opening: Opening) => void) => void this.#waiting.set(ticket, resume),
@@ -141,8 +152,10 @@ class ConclaveWorker {
       for (const { ticket, opening } of engine.released()) {
         const resume = this.#waiting.get(ticket);
         this.#waiting.delete(ticket);
-        resume?.(opening);
+        if (resume) resume(opening);
+        else if (opening.result === "in-flight") engine.forget(opening);
       }
+      engine.dropKeys("of-past-epochs");
     });
   }
 
@@ -156,12 +169,15 @@ class ConclaveWorker {
         return;
       case "sending":
         say({ type: "sending", epoch: event.epoch });
-        if (event.keyFrame) this.#askKeyFrames();
+        if (event.keyFrame) this.#askKeyFrames([...this.#sealing.values()]);
         return;
       case "reconnect":
         return this.#delivery?.reconnect();
       case "epoch":
-        if (event.fresh) this.#waiting.clear();
+        if (event.fresh) {
+          this.#waiting.clear();
+          this.#engine?.dropKeys("all");
+        }
         for (const message of this.#news.tell(event)) say(message);
         return;
       case "ended":
@@ -174,8 +190,8 @@ class ConclaveWorker {
     }
   }
 
-  #askKeyFrames(): void {
-    const unasked = [...this.#sealing.values()]
+  #askKeyFrames(of: Sealing[]): void {
+    const unasked = of
       .filter((sealing) => !sealing.askKeyFrame())
       .map((sealing) => sealing.options.id);
     if (unasked.length > 0) say({ type: "key-frame-needed", ids: unasked });
@@ -183,6 +199,7 @@ class ConclaveWorker {
 
   #tick(): void {
     this.#drive((engine) => engine.tick());
+    void this.#webCrypto.measureIfDue().catch(() => undefined);
   }
 
   #report(): void {

@@ -1,0 +1,2 @@
+/** The engine panicked: it must not be called any more. */
+export class EngineDied extends Error {}
