@@ -40,7 +40,7 @@ fn exposition(stats: &RelayStats, draining: bool) -> String {
     let mut text = String::new();
     for (name, kind, value) in stats.fields() {
         let (suffix, kind) = match kind {
-            Kind::Now => ("", "gauge"),
+            Kind::Now | Kind::Worst => ("", "gauge"),
             Kind::SoFar => ("_total", "counter"),
         };
         let _ = writeln!(
