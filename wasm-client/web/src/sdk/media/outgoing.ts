@@ -49,6 +49,12 @@ export class Outgoing {
     return this.#applied;
   }
 
+  /** Carries what another one carried. */
+  takeOver(other: Outgoing): Promise<void> {
+    this.setAudible(other.#audible);
+    return this.carry(other.#given);
+  }
+
   /** Muting keeps the track: silence is sent, sealed like speech and just as long. */
   setAudible(audible: boolean): void {
     this.#audible = audible;

@@ -4,6 +4,7 @@ import type { EngineWorker } from "../engine-worker";
 import type { Viewable } from "../attention";
 import type { FromRelay, ProducerInfo, RelayErrorCode, Wish } from "../relay/messages";
 import { RelaySocket } from "../relay/socket";
+import { Restarts } from "../restarts";
 import { STREAMS, type Stream } from "../state";
 import { configuration, type Way } from "./attach";
 import { cameraEncodings, chooseExtensions, preferOpus, preferVideo, SCREEN_ENCODINGS, type VideoCodec } from "./codec";
@@ -60,6 +61,8 @@ export class RelaySession {
   #wanted = false;
   #busy = false;
   readonly #watch: number;
+  readonly #renewals = new Restarts();
+  #ends = 0;
 
   constructor(
     readonly worker: EngineWorker,
@@ -136,6 +139,33 @@ export class RelaySession {
       outgoing.confirm();
       this.events.changed();
     }
+  }
+
+  /**
+   * CLNT-17: frames of this end cannot be carried any more. Another end takes its place, with a transform from its beginning
+   * (CLNT-4); a transform that was set on a running one would leave open with which frame it begins. If that happens again
+   * and again, the whole connection is replaced.
+   */
+  renew(id: string): void {
+    if (this.#over) return;
+    const outgoing = [...this.#outgoing.values()].find((end) => end.id === id);
+    const incoming = this.receiver(id);
+    if (!outgoing && !incoming) return;
+    if (this.#renewals.next(performance.now()) === null) return this.#end("lost");
+    this.worker.post({ type: "transforms-gone", ids: [id] });
+    if (outgoing) {
+      outgoing.transceiver.direction = "inactive";
+      void this.#add(outgoing.stream).takeOver(outgoing);
+      outgoing.close();
+    }
+    if (incoming) {
+      const { producer } = incoming;
+      incoming.retire();
+      this.#incoming.splice(this.#incoming.indexOf(incoming), 1);
+      if (producer) this.#subscribe(producer);
+    }
+    this.events.changed();
+    void this.#negotiate();
   }
 
   keyFrameSent(id: string, ssrc: number, rtpTimestamp: number): void {
@@ -223,7 +253,7 @@ export class RelaySession {
     if (audio) preferOpus(transceiver);
     else preferVideo(transceiver, this.codec);
     chooseExtensions(transceiver);
-    const outgoing = new Outgoing(`${this.#name}-${stream}`, stream, transceiver, this.worker, this.way);
+    const outgoing = new Outgoing(`${this.#name}-${stream}-${++this.#ends}`, stream, transceiver, this.worker, this.way);
     this.#outgoing.set(stream, outgoing);
     return outgoing;
   }
@@ -240,7 +270,7 @@ export class RelaySession {
       const transceiver = this.#peer.addTransceiver(kind, { direction: "recvonly" });
       chooseExtensions(transceiver);
       incoming = new Incoming(
-        `${this.#name}-${kind}-${this.#incoming.length}`,
+        `${this.#name}-${kind}-${++this.#ends}`,
         kind,
         transceiver,
         this.worker,
@@ -349,7 +379,8 @@ export class RelaySession {
 
   #producerOf(id: string): string | undefined {
     const outgoing = [...this.#outgoing.values()].find((end) => end.id === id);
-    return outgoing?.transceiver.mid ? this.#producers.get(outgoing.transceiver.mid) : undefined;
+    if (!outgoing) return this.receiver(id)?.producer?.producer;
+    return outgoing.transceiver.mid ? this.#producers.get(outgoing.transceiver.mid) : undefined;
   }
 
   #connectionChanged(): void {

@@ -9,6 +9,8 @@ import { tapSealed } from "./tap";
 export interface SealingContext {
   engine(): Engine | null;
   died(fault: EngineDied): void;
+  /** A frame is missing now, and not because there is no key. */
+  fault(): void;
 }
 
 export class Sealing {
@@ -30,6 +32,7 @@ export class Sealing {
     } catch (fault) {
       if (fault instanceof EngineDied) this.context.died(fault);
       this.#drop("fault");
+      this.context.fault();
     }
   };
 
@@ -38,8 +41,9 @@ export class Sealing {
     const { transformer } = this;
     if (this.options.stream === "microphone" || this.options.stream === "screen-audio") return true;
     if (typeof transformer?.generateKeyFrame !== "function") return false;
-    // A sender without a track has no encoder to ask; its first frame will be a key frame anyway.
-    void transformer.generateKeyFrame().catch(() => undefined);
+    // Where the encoder refuses, the relay asks it in its own way. A sender without a track has none to ask.
+    const { id } = this.options;
+    void transformer.generateKeyFrame().catch(() => scope.postMessage({ type: "key-frame-needed", ids: [id] }));
     return true;
   }
 
