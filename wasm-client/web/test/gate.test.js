@@ -104,3 +104,13 @@ test("CLNT-17: after a fault each layer goes on with its own key frame", () => {
   assert.deepEqual([...stream.frames(1, { ssrc: 1 }), ...stream.frames(1, { ssrc: 2 })], [true, false]);
   assert.deepEqual(stream.frames(1, { ssrc: 2, type: "key" }), [true]);
 });
+
+test("CLNT-16: a receiver that serves somebody else compares nobody with who was there before", () => {
+  const stream = new Stream(THEIRS);
+  stream.frames(50);
+  stream.gate.forget();
+  // The newcomer's clock is five seconds behind, and the worker has just stood still.
+  const frame = { type: "delta", timestamp: 0, getMetadata: () => ({}) };
+  stream.now += 5_000;
+  assert.equal(stream.gate.admits(frame, stream.now), true);
+});

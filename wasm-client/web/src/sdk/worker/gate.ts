@@ -57,6 +57,11 @@ export class Gate {
     else this.#wanting = true;
   }
 
+  /** Somebody else's frames come here from now on, on a clock of their own. */
+  forget(): void {
+    this.#lateness.clear();
+  }
+
   get dropped(): Record<string, number> {
     return { ...(this.#late > 0 && { late: this.#late }), ...(this.#skipped > 0 && { skipped: this.#skipped }) };
   }

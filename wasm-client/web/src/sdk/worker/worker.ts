@@ -68,6 +68,7 @@ class ConclaveWorker {
         return this.#attach(message.options, message as Ends, null);
       case "forget-sender":
         this.#opening.get(message.id)?.forgetSender();
+        this.#around.get(message.id)?.gate.forget();
         return;
       case "transforms-gone":
         for (const id of message.ids) {
