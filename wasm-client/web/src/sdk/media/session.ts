@@ -162,7 +162,12 @@ export class RelaySession {
       const { producer } = incoming;
       incoming.retire();
       this.#incoming.splice(this.#incoming.indexOf(incoming), 1);
-      if (producer) this.#subscribe(producer);
+      if (producer) {
+        // To the relay it is a subscription of its own, which knows no wish yet.
+        this.#wished.delete(producer.producer);
+        this.#agreed.delete(producer.producer);
+        this.#subscribe(producer);
+      }
     }
     this.events.changed();
     void this.#negotiate();
