@@ -8,6 +8,7 @@ import { eventually, KINDS, launch } from "./lib/browser.js";
 import { Conclave } from "./lib/conclave.js";
 import { program } from "./lib/needs.js";
 import { Person } from "./lib/person.js";
+import { watchWorkers } from "./lib/workers.js";
 
 const SCREENS = join(dirname(program()), "screens");
 const SIZES = [
@@ -146,6 +147,42 @@ for (const kind of KINDS) {
           } finally {
             await conclave.up();
           }
+          await Promise.all([ada, ben].map((person) => person.close()));
+        });
+
+        test("the encryption engine silent, started anew, and gone for good", async () => {
+          const ada = await open("Ada Lovelace");
+          await ada.page.evaluateOnNewDocument(watchWorkers);
+          const link = await conclave.makeRoom();
+          await ada.join(link);
+          const ben = await other("Ben Okri", link);
+          await shows(ada, "Ben Okri");
+          const says = (/** @type {RegExp} */ words) =>
+            eventually(String(words), () => ada.page.$eval('[data-testid="connection"]', (line, words) => new RegExp(words, "i").test(line.textContent), words.source), { every: 50 });
+          // Without a server the next engine is on its way for as long as it takes to look.
+          await conclave.down();
+          try {
+            await ada.page.evaluate(() => {
+              globalThis.deaf = true;
+              globalThis.workers.at(-1).terminate();
+            });
+            await says(/engine does not answer/);
+            await keep(ada, "engine-silent");
+            await says(/engine stopped/);
+            await keep(ada, "engine-starting-anew");
+          } finally {
+            await conclave.up();
+          }
+          await ada.inCall();
+          await shows(ada, "Ben Okri");
+          await keep(ada, "engine-back");
+          await ada.page.evaluate(() => {
+            globalThis.deaf = false;
+            globalThis.doomed = true;
+            globalThis.workers.at(-1).terminate();
+          });
+          await ada.find("failed-worker-died");
+          await keep(ada, "engine-gone");
           await Promise.all([ada, ben].map((person) => person.close()));
         });
       });

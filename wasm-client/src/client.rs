@@ -322,6 +322,12 @@ impl Client {
     pub fn tap_base_keys(&self) -> Vec<u8> {
         self.tapped_keys.clone()
     }
+
+    /// A bug of ours, for tests of what happens then (CLNT-11).
+    #[allow(clippy::panic, reason = "that is what is tested")]
+    pub fn tap_panic(&self) {
+        panic!("a panic for a test");
+    }
 }
 
 /// By the numbers that [`codec_of`] gives.

@@ -8,6 +8,13 @@ import { browserProgram } from "./needs.js";
 /** Both, for tests that say the same of each. @type {Kind[]} */
 export const KINDS = ["chromium", "firefox"];
 
+/** Pages that nobody looks at must go on encoding and decoding at full speed. */
+const UNTHROTTLED = [
+  "--disable-background-timer-throttling",
+  "--disable-backgrounding-occluded-windows",
+  "--disable-renderer-backgrounding",
+];
+
 const CHROMIUM = [
   "--disable-gpu",
   "--disable-quic",
@@ -15,10 +22,6 @@ const CHROMIUM = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
-  // Pages that nobody looks at must go on encoding and decoding at full speed.
-  "--disable-background-timer-throttling",
-  "--disable-backgrounding-occluded-windows",
-  "--disable-renderer-backgrounding",
   "--use-fake-device-for-media-stream",
   "--use-fake-ui-for-media-stream",
   "--auto-select-desktop-capture-source=Entire screen",
@@ -41,9 +44,10 @@ const FIREFOX = {
 /**
  * Starts a browser. Close it with `browser.close()`, best in an `after` hook.
  * @param {Kind} kind
- * @param {{ args?: string[], prefs?: Record<string, string | number | boolean>, acceptInsecureCerts?: boolean }} [extra]
+ * @param {{ args?: string[], prefs?: Record<string, string | number | boolean>, acceptInsecureCerts?: boolean, throttled?: boolean }} [extra]
+ *   `throttled`: pages in the background are treated as they are on people's machines
  */
-export async function launch(kind, { args = [], prefs = {}, acceptInsecureCerts = false } = {}) {
+export async function launch(kind, { args = [], prefs = {}, acceptInsecureCerts = false, throttled = false } = {}) {
   const executablePath = browserProgram(kind);
   if (kind === "firefox") {
     return puppeteer.launch({
@@ -52,7 +56,7 @@ export async function launch(kind, { args = [], prefs = {}, acceptInsecureCerts 
       headless: true,
       args,
       acceptInsecureCerts,
-      extraPrefsFirefox: { ...FIREFOX, ...prefs },
+      extraPrefsFirefox: { ...FIREFOX, ...(throttled && { "dom.min_background_timeout_value": 1_000 }), ...prefs },
       protocolTimeout: 60_000,
     });
   }
@@ -62,7 +66,8 @@ export async function launch(kind, { args = [], prefs = {}, acceptInsecureCerts 
     browser: "chrome",
     executablePath,
     headless: true,
-    args: [...CHROMIUM, ...sandbox, ...args],
+    args: [...CHROMIUM, ...(throttled ? [] : UNTHROTTLED), ...sandbox, ...args],
+    ignoreDefaultArgs: throttled ? UNTHROTTLED : [],
     protocolTimeout: 60_000,
   });
 }

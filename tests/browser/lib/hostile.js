@@ -45,12 +45,22 @@ const PRELUDE = `{
 `;
 
 /** @param {string} web the built app @param {string} folder where the hostile one goes */
-export async function hostileWebApp(web, folder) {
+export function hostileWebApp(web, folder) {
+  return withPrelude(web, folder, PRELUDE);
+}
+
+/**
+ * The same app, with something that runs in its worker before the worker's own code.
+ * @param {string} web the built app
+ * @param {string} folder where the other one goes
+ * @param {string} prelude
+ */
+export async function withPrelude(web, folder, prelude) {
   await cp(web, folder, { recursive: true });
   const assets = join(folder, "assets");
   const name = (await readdir(assets)).find((name) => /^worker.*\.js$/.test(name));
   if (!name) throw new Error("the web app has no worker");
-  const bytes = Buffer.from(PRELUDE + (await readFile(join(assets, name), "utf8")));
+  const bytes = Buffer.from(prelude + (await readFile(join(assets, name), "utf8")));
   await writeFile(join(assets, name), bytes);
 
   // The manifest tells the truth about it: the server may compare.

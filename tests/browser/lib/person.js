@@ -257,7 +257,8 @@ export class Person {
 
   /**
    * Frames refused by the opener so far, by reason. Of a newcomer's, those of an epoch before their first do not count: the relay
-   * forwards to them at once, and what the others sealed before they switched is not theirs to open.
+   * forwards to them at once, and what the others sealed before they switched is not theirs to open. Frames that are late because a
+   * busy machine held the worker up are left out and not refused.
    * @param {{ newcomer?: boolean }} [options]
    */
   async refused({ newcomer = false } = {}) {
@@ -267,6 +268,7 @@ export class Person {
       if (role !== "open") continue;
       for (const [why, count] of Object.entries(dropped)) all[why] = (all[why] ?? 0) + count;
     }
+    delete all.late;
     if (newcomer) delete all["epoch-over"];
     return all;
   }

@@ -25,7 +25,7 @@ function signal(browser, name) {
 }
 
 /** A process and all that descend from it. @param {number} root */
-function family(root) {
+export function family(root) {
   /** @type {Map<number, number[]>} */
   const children = new Map();
   for (const entry of readdirSync("/proc")) {

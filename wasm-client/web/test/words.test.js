@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.js";
 
-const { headline, initials, list, sealedWords } = await load("app/words.ts");
+const { connectionWords, headline, initials, list, sealedWords } = await load("app/words.ts");
 const person = (name, change = {}) => ({ name, me: false, trust: "checked", ...change });
 const state = (change) => ({
   phase: { name: "call" },
@@ -56,4 +56,15 @@ test("names in lists and circles", () => {
   assert.equal(list(["Ada", "Ben", "Cleo", "Dan", "Eve"]), "Ada, Ben, Cleo and 2 others");
   assert.equal(initials("Ada King Lovelace"), "AL");
   assert.equal(initials("𝒜da"), "𝒜");
+});
+
+test("PF-30, CLNT-11: while encryption starts anew the page says what stopped, that nothing leaves, and what comes next", () => {
+  for (const step of ["engine", "signing-in", "certificate", "admission"]) {
+    const now = state({ phase: { name: "restarting", why: "It does not answer", step } });
+    assert.doesNotMatch(headline(now).short, /encrypted/i);
+    assert.match(headline(now).long, /Nothing is sent or played .* It does not answer\.$/);
+    assert.match(connectionWords(now), /nothing went out unencrypted\. A new one is on its way in: .+\.$/);
+  }
+  assert.match(connectionWords(state({ engine: "slow" })), /does not answer\. Nothing is sent or played/);
+  assert.equal(connectionWords(state({ engine: "up", relay: "up", delivery: "up" })), null);
 });

@@ -1,6 +1,7 @@
 //! Measurements in real browsers: scripts of `tests/browser/bench`, which print one JSON object a line.
 
-use crate::test::{browser_command, build_for_browsers};
+use crate::setup::node;
+use crate::test::{browser_command, build_for_browsers, build_tapped_for_browsers};
 use crate::{layout, run, vector_aes};
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -15,6 +16,19 @@ pub(crate) fn join() -> Result<Vec<Value>> {
 /// AES-GCM in WebAssembly: ours beside `aes-gcm` and WebCrypto.
 pub(crate) fn aead() -> Result<Vec<Value>> {
     script(&mut vector_aes::command()?, "aead.js")
+}
+
+/// Sound and picture again after the encryption engine failed. The failures are ordered through the test build's tap.
+pub(crate) fn recovery() -> Result<Vec<Value>> {
+    build_tapped_for_browsers()?;
+    script(&mut browser_command()?, "recovery.js")
+}
+
+/// What the transform costs in a running call, beside none and beside LiveKit's.
+pub(crate) fn call() -> Result<Vec<Value>> {
+    node::packages(&layout::root().join("peers/web"))?;
+    build_for_browsers()?;
+    script(&mut browser_command()?, "call.js")
 }
 
 fn script(node: &mut Command, name: &str) -> Result<Vec<Value>> {

@@ -50,6 +50,16 @@ const BENCHES: &[Bench] = &[
         run: |_| browser::join(),
     },
     Bench {
+        name: "recovery",
+        about: "in real browsers, from a failure of the encryption engine to the next picture",
+        run: browser::recovery,
+    },
+    Bench {
+        name: "call",
+        about: "in Chromium, what the transform costs in a running call, beside none and LiveKit's",
+        run: browser::call,
+    },
+    Bench {
         name: "web-size",
         about: "what a browser loads: bytes as they are and gzipped",
         run: |_| web_size::run(),

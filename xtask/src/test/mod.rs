@@ -85,6 +85,12 @@ pub(crate) fn build_for_browsers() -> Result<()> {
     programs::build(Variant::Plain)
 }
 
+/// The same with taps, for measurements that look or reach behind the page.
+pub(crate) fn build_tapped_for_browsers() -> Result<()> {
+    web::build(Variant::Tap)?;
+    programs::build(Variant::Tap)
+}
+
 /// What each stage brought.
 #[derive(Default)]
 struct Report {

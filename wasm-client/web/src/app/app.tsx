@@ -67,6 +67,7 @@ function InMeeting({ meeting }: { meeting: Meeting }): JSX.Element {
       return <Connecting step={state.phase.step} delivery={state.delivery} onCancel={() => meeting.leave()} />;
     case "call":
     case "rejoining":
+    case "restarting":
       return <Call meeting={meeting} state={state} />;
     case "left":
       return (

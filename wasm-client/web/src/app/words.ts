@@ -19,6 +19,12 @@ export function headline(state: MeetingState): Headline {
         short: "Rejoining the group",
         long: `Nothing is sent or played meanwhile. ${state.phase.why}`,
       };
+    case "restarting":
+      return {
+        tone: "waiting",
+        short: "Starting encryption anew",
+        long: `The encryption engine stopped, and its keys are gone with it. Nothing is sent or played until a new one is in the group. ${engineWords(state.phase.why)}`,
+      };
     case "call":
       return inCall(state);
     case "left":
@@ -121,6 +127,36 @@ export function sealedWords(why: SealedReason): string {
   }
 }
 
+/** What the encryption engine died of, as a sentence. What browsers say of it is not always one. */
+export function engineWords(why: string): string {
+  const text = why.trim();
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}
+
+/** The one line above the controls that says what does not work now and what happens next (PF-30), or null. */
+export function connectionWords(state: MeetingState): string | null {
+  const { phase } = state;
+  if (phase.name === "restarting") {
+    return `The encryption engine stopped; nothing went out unencrypted. A new one is on its way in: ${STARTING[phase.step]}.`;
+  }
+  if (phase.name === "rejoining") return "Coming back into the group. Nothing is sent or played until that is done.";
+  if (state.engine === "slow") {
+    return "The encryption engine does not answer. Nothing is sent or played meanwhile; if it stays so, a new one is started.";
+  }
+  if (state.relay === "lost") return "The connection that carries sound and picture is lost. Trying again.";
+  if (state.delivery === "lost") {
+    return "The key server does not answer. The call goes on under this epoch's keys; trying again.";
+  }
+  return null;
+}
+
+const STARTING: Record<ConnectStep, string> = {
+  engine: "it is being started",
+  "signing-in": "it connects to the key server",
+  certificate: "it gets a certificate for a new key",
+  admission: "a member has to let its key into the group",
+};
+
 export function stepWords(step: ConnectStep): string {
   const words: Record<ConnectStep, string> = {
     engine: "Starting the encryption engine in this browser",
@@ -170,7 +206,7 @@ export function failureWords(code: FailureCode, detail: string): { title: string
     case "worker-died":
       return {
         title: "The encryption engine stopped",
-        detail: `Media stopped with it; nothing went out unencrypted. ${detail}`,
+        detail: `It was started anew and stopped again, several times within a minute. Media stopped with it; nothing went out unencrypted. ${engineWords(detail)}`,
         retry: true,
       };
     case "name-invalid":

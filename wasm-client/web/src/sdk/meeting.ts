@@ -6,12 +6,13 @@ import { makeLink, type Pinned } from "./link";
 import { Listeners } from "./listeners";
 import type { LocalDevices } from "./media/devices";
 import { Media } from "./media/media";
-import type { FromWorker, GroupView, Reception } from "./messages";
+import type { FromWorker, GroupView, Reception, ToWorker } from "./messages";
 import { NoticeBoard } from "./notices";
 import { assemble } from "./people";
 import { Attention } from "./attention";
 import { ReceptionBook } from "./reception";
 import { SpeakerBook } from "./speakers";
+import { Restarts } from "./restarts";
 import { CONNECT_STEPS, type ConnectStep, type FailureCode, type MeetingState, type Phase, type Stream } from "./state";
 import { exposeTap } from "./tap";
 import { ComparedMarks } from "./trust";
@@ -43,6 +44,9 @@ export class Meeting {
   readonly #board = new NoticeBoard();
   readonly #speakers = new SpeakerBook();
   readonly #attention = new Attention();
+  readonly #restarts = new Restarts();
+  /** What the worker was told to get in with; the next one is told the same. */
+  #way: Extract<ToWorker, { type: "join" }> | null = null;
   readonly #marks: ComparedMarks;
   readonly #refresh: number;
   readonly #bye = (): void => this.#worker.post({ type: "leave" });
@@ -70,6 +74,7 @@ export class Meeting {
       notices: [],
       delivery: "connecting",
       relay: "connecting",
+      engine: "up",
     };
     this.#media.onChange(() => this.#update());
     this.#media.onNote((text) => this.#notice("alarm", text));
@@ -154,7 +159,8 @@ export class Meeting {
       const delivery = new URL(`/api/rooms/${encodeURIComponent(room)}/delivery`, location.origin);
       delivery.protocol = delivery.protocol === "https:" ? "wss:" : "ws:";
       this.#step("certificate");
-      this.#worker.post({ type: "join", pinned, session, deliveryUrl: delivery.href });
+      this.#way = { type: "join", pinned, session, deliveryUrl: delivery.href };
+      this.#worker.post(this.#way);
     } catch (fault) {
       const { code, message } = fault instanceof ApiError ? fault : { code: "malformed", message: String(fault) };
       this.#fail(SIGN_IN_FAILURES[code] ?? "refused", message);
@@ -192,7 +198,11 @@ export class Meeting {
       case "failed":
         return this.#fail(message.code, message.detail);
       case "died":
-        return this.#fail("worker-died", message.reason);
+        return this.#lose(message.reason);
+      case "pace":
+        return this.#set({ engine: message.slow ? "slow" : "up" });
+      case "transform-lost":
+        return this.#media.session.replaceEnd(message.id);
       case "sealed-first-frame":
         return this.#media.session.confirm(message.id);
       case "authenticated": {
@@ -209,6 +219,7 @@ export class Meeting {
         return this.#media.session.keyFrameSent(message.id, message.ssrc, message.rtpTimestamp);
       case "key-frame-needed":
         return this.#media.session.requestKeyFrames(message.ids);
+      case "held":
       case "attached":
       case "i-am-here":
       case "stats":
@@ -223,6 +234,7 @@ export class Meeting {
     const leaves = new Set(group.roster.map((member) => member.leaf));
     for (const kept of [this.#book, this.#speakers, this.#attention]) kept.keepOnly(leaves);
     for (const text of this.#board.comings(former, group)) this.#notice("calm", text);
+    if (this.#state.phase.name === "restarting") this.#notice("calm", BACK);
     this.#set({ phase: { name: "call" }, epoch: group.epoch, code: group.code, cipher: group.cipher });
     this.#update();
   }
@@ -235,11 +247,31 @@ export class Meeting {
     if (leaf !== undefined && stream !== undefined) this.#book.report(report, leaf, stream, performance.now());
   }
 
+  /** CLNT-11: the worker is dead, and the keys with it. Another one joins in its place, a few times. */
+  #lose(reason: string): void {
+    this.#media.halt();
+    const wait = this.#restarts.next(performance.now());
+    if (wait === null) return this.#fail("worker-died", reason);
+    this.#book.clear();
+    if (this.#group) this.#set({ phase: { name: "restarting", why: reason, step: "engine" }, engine: "up" });
+    this.#update();
+    // A timer of a tab in the background would be late, and the first time there is nothing to wait for.
+    if (wait === 0) queueMicrotask(() => this.#startAnew());
+    else window.setTimeout(() => this.#startAnew(), wait);
+  }
+
+  #startAnew(): void {
+    if (this.#finished) return;
+    this.#worker.restart();
+    this.#media.resume();
+    if (this.#way) this.#worker.post(this.#way);
+  }
+
   /** Steps are taken at the same time by page and worker; the furthest one is shown. */
   #step(step: ConnectStep): void {
     const { phase } = this.#state;
-    if (phase.name !== "connecting" || CONNECT_STEPS.indexOf(step) <= CONNECT_STEPS.indexOf(phase.step)) return;
-    this.#set({ phase: { name: "connecting", step } });
+    if (phase.name !== "connecting" && phase.name !== "restarting") return;
+    if (CONNECT_STEPS.indexOf(step) > CONNECT_STEPS.indexOf(phase.step)) this.#set({ phase: { ...phase, step } });
   }
 
   #notice(tone: "calm" | "warning" | "alarm", text: string): void {
@@ -300,6 +332,8 @@ export class Meeting {
     this.#listeners.tell(this.#state);
   }
 }
+
+const BACK = "Encryption was started anew and you are back, with a new key. The others see that your key is another one.";
 
 const SIGN_IN_FAILURES: Record<string, FailureCode> = {
   unreachable: "server-unreachable",

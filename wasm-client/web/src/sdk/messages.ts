@@ -34,9 +34,14 @@ export type ToWorker =
   | { type: "tap"; request: TapRequest; nonce: number };
 
 export type FromWorker =
+  /** The worker holds the lock that has its name, and will until it ends (CLNT-15). */
+  | { type: "held" }
   /** WASM is loaded; `simd`: of the two compilations, that with SIMD. */
   | { type: "ready"; version: string; simd: boolean }
+  /** Said by the worker that it cannot go on, or by the page's end of the line that the worker is gone. */
   | { type: "died"; reason: string }
+  /** Said by the page's end of the line: the worker has not answered for a while, or answers again. */
+  | { type: "pace"; slow: boolean }
   /** Where media goes; the same token may come again, renewed. */
   | { type: "relay"; url: string; token: string; iceServers: IceServer[] }
   | { type: "progress"; step: "certificate" | "admission" }
@@ -59,10 +64,13 @@ export type FromWorker =
   /** Once a second: what came in since the last report, for each receiver that got anything. */
   | { type: "reception"; reports: Reception[] }
   | { type: "key-frame-sent"; id: string; ssrc: number; rtpTimestamp: number }
-  /** Newcomers hold the keys: these senders should make a key frame and the worker could not ask the encoder. */
+  /** This sender's or receiver's frames cannot be carried any more; another end has to take its place (CLNT-17). */
+  | { type: "transform-lost"; id: string }
+  /** These senders should make a key frame and the worker could not ask the encoder; or, of receivers, those who send to them. */
   | { type: "key-frame-needed"; ids: string[] }
   | { type: "i-am-here"; nonce: number }
-  | { type: "stats"; nonce: number; stats: TransformStats[] }
+  /** `repaired`: how often a transform's stream broke and was put together again. */
+  | { type: "stats"; nonce: number; stats: (TransformStats & { repaired: number })[] }
   | { type: "tap"; nonce: number; answer: TapAnswer };
 
 /** A TURN server with this person's credentials for a short while. */
@@ -131,13 +139,19 @@ export type TapRequest =
   /** All frames from now on go through this engine; null: as they would by themselves. */
   | { what: "rule"; use: "webcrypto" | "wasm" | null }
   /** Every epoch's base key so far, for a test that searches the logs for them. */
-  | { what: "base-keys" };
+  | { what: "base-keys" }
+  /** The worker fails in one of the ways in which workers do. */
+  | { what: "fail"; how: "panic" | "throw" | "reject" | "close" }
+  /** It answers at once and then does nothing at all for so long. */
+  | { what: "stall"; ms: number }
+  /** The next frames of a stream meet a fault: their data cannot be set, or the step that they go through throws. */
+  | { what: "fault"; role: "seal" | "open"; kind: "audio" | "video"; how: "data" | "step"; frames: number };
 
 export type TapAnswer =
   | { what: "frames"; frames: TapFrame[] }
   | { what: "opened"; result: string }
-  | { what: "cut" }
   | { what: "ruled" }
+  | { what: "done" }
   | { what: "base-keys"; keys: Uint8Array };
 
 export interface TapFrame {

@@ -27,8 +27,11 @@ export class NoticeBoard {
   /** Who came and who left between two rosters of the same group. */
   comings(former: GroupView | null, group: GroupView): string[] {
     if (!former) return [];
-    const before = new Map(former.roster.map((member) => [member.fingerprint, member.name]));
-    const after = new Map(group.roster.map((member) => [member.fingerprint, member.name]));
+    // One's own key is another one after a rejoining, which is neither a coming nor a going.
+    const others = ({ roster, me }: GroupView): [string, string][] =>
+      roster.filter((member) => member.leaf !== me).map((member) => [member.fingerprint, member.name]);
+    const before = new Map(others(former));
+    const after = new Map(others(group));
     const came = [...after]
       .filter(([key]) => !before.has(key))
       .map(([, name]) => `${name} joined, with a checked certificate.`);

@@ -12,6 +12,8 @@ export type Phase =
   | { name: "call" }
   /** The group refused or lost us and we are coming back by ourselves. No media is sent or played meanwhile. */
   | { name: "rejoining"; why: string }
+  /** The encryption engine died and another one is on its way into the group, with a key of its own (CLNT-11). */
+  | { name: "restarting"; why: string; step: ConnectStep }
   | { name: "left" }
   | { name: "ended"; reason: string }
   | { name: "failed"; code: FailureCode; detail: string };
@@ -141,6 +143,8 @@ export interface MeetingState {
   /** Connections to the two servers: where media and handshakes go, nothing about trust. */
   readonly delivery: Link;
   readonly relay: Link;
+  /** `slow`: the encryption engine has not answered for a moment (CLNT-15). */
+  readonly engine: "up" | "slow";
 }
 
 export const NO_MEDIA: Readonly<Record<Stream, MediaState>> = Object.freeze({

@@ -81,6 +81,26 @@ class Tap {
     await this.#tap({ what: "rule", use });
   }
 
+  /** How many workers took the place of one that died. */
+  restarts(): number {
+    return this.#parts.worker.restarts;
+  }
+
+  /** The worker fails; whether it still answers depends on how. */
+  fail(how: "panic" | "throw" | "reject" | "close"): void {
+    void this.#tap({ what: "fail", how });
+  }
+
+  /** The worker does nothing for so long, beginning now. */
+  async stall(ms: number): Promise<void> {
+    await this.#tap({ what: "stall", ms });
+  }
+
+  /** The next frames of a kind fail: their data cannot be set, or the step they go through throws. */
+  async fault(role: "seal" | "open", kind: "audio" | "video", how: "data" | "step", frames: number): Promise<void> {
+    await this.#tap({ what: "fault", role, kind, how, frames });
+  }
+
   /** Every epoch's base key so far, in base64. */
   async baseKeys(): Promise<string[]> {
     const answer = await this.#tap({ what: "base-keys" });
@@ -104,7 +124,7 @@ class Tap {
 
   async #tap(request: TapRequest): Promise<TapAnswer> {
     const answer = await this.#ask((nonce) => this.#parts.worker.post({ type: "tap", request, nonce }));
-    return answer.type === "tap" ? answer.answer : { what: "cut" };
+    return answer.type === "tap" ? answer.answer : { what: "done" };
   }
 
   #ask(send: (nonce: number) => void): Promise<FromWorker> {

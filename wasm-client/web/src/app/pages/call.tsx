@@ -10,7 +10,7 @@ import { LinkIcon, Mark } from "../parts/icons";
 import { Notices } from "../parts/notices";
 import { SidePanel } from "../parts/panel";
 import { Security } from "../parts/security";
-import { headline } from "../words";
+import { connectionWords, headline } from "../words";
 
 export function Call({ meeting, state }: { meeting: Meeting; state: MeetingState }): JSX.Element {
   const [panel, setPanel] = useState<Panel | null>(() =>
@@ -127,14 +127,7 @@ function Invite({ link }: { link: string }): JSX.Element {
 }
 
 function Connection({ state }: { state: MeetingState }): JSX.Element | null {
-  const text =
-    state.phase.name === "rejoining"
-      ? "Coming back into the group. Nothing is sent or played until that is done."
-      : state.relay === "lost"
-        ? "The connection that carries sound and picture is lost. Trying again."
-        : state.delivery === "lost"
-          ? "The key server does not answer. The call goes on under this epoch's keys; trying again."
-          : null;
+  const text = connectionWords(state);
   if (text === null) return null;
   return (
     <p class="connection" role="status" data-testid="connection">

@@ -103,6 +103,24 @@ export class Media {
     return this.#switch("camera", on);
   }
 
+  /** CLNT-11: there is no worker. What was open is closed at once, and nothing is carried until `resume`. */
+  halt(): void {
+    window.clearTimeout(this.#retry);
+    this.#keysThere = false;
+    this.#link = "lost";
+    this.#session.close();
+    this.#changes.tell();
+  }
+
+  /** There is another worker: a connection whose transforms are its. */
+  resume(): void {
+    if (this.#closed) return;
+    this.#link = "connecting";
+    this.#retryMs = FIRST_RETRY_MS;
+    if (this.#credentials) this.#reconnect();
+    else this.#open();
+  }
+
   close(): void {
     this.#closed = true;
     window.clearTimeout(this.#retry);

@@ -57,6 +57,12 @@ export class Outgoing {
     this.#applySoon();
   }
 
+  /** Carries what another one carried. */
+  takeOver(other: Outgoing): Promise<void> {
+    this.setAudible(other.#audible);
+    return this.carry(other.#given);
+  }
+
   /** Muting keeps the track: silence is sent, sealed like speech and just as long. */
   setAudible(audible: boolean): void {
     this.#audible = audible;

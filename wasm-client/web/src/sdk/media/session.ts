@@ -6,6 +6,7 @@ import type { Viewable } from "../attention";
 import type { IceServer } from "../messages";
 import type { FromRelay, ProducerInfo, RelayErrorCode, Wish } from "../relay/messages";
 import { Line } from "../relay/line";
+import { Restarts } from "../restarts";
 import { STREAMS, type Stream } from "../state";
 import { configuration, type Way } from "./attach";
 import { cameraEncodings, chooseExtensions, preferOpus, preferVideo, SCREEN_ENCODINGS, type VideoCodec, withoutLayersInside } from "./codec";
@@ -83,6 +84,8 @@ export class RelaySession {
   #mending: number | undefined;
   /** The line came up again: what it tells next is all that there is. */
   #whole = false;
+  readonly #renewals = new Restarts();
+  #ends = 0;
 
   constructor(
     readonly worker: EngineWorker,
@@ -183,6 +186,38 @@ export class RelaySession {
     }
   }
 
+  /**
+   * CLNT-17: frames of this end cannot be carried any more. Another end takes its place, with a transform from its beginning
+   * (CLNT-4); a transform that was set on a running one would leave open with which frame it begins. If that happens again
+   * and again, the whole connection is replaced.
+   */
+  replaceEnd(id: string): void {
+    if (this.#over) return;
+    const outgoing = [...this.#outgoing.values()].find((end) => end.id === id);
+    const incoming = this.receiver(id);
+    if (!outgoing && !incoming) return;
+    if (this.#renewals.next(performance.now()) === null) return this.#end("lost");
+    this.worker.post({ type: "transforms-gone", ids: [id] });
+    if (outgoing) {
+      outgoing.transceiver.direction = "inactive";
+      void this.#add(outgoing.stream).takeOver(outgoing);
+      outgoing.close();
+    }
+    if (incoming) {
+      const { producer } = incoming;
+      incoming.retire();
+      this.#incoming.splice(this.#incoming.indexOf(incoming), 1);
+      if (producer) {
+        // To the relay it is a subscription of its own, which knows no wish yet.
+        this.#wished.delete(producer.producer);
+        this.#agreed.delete(producer.producer);
+        this.#subscribe(producer);
+      }
+    }
+    this.events.changed();
+    void this.#negotiate();
+  }
+
   keyFrameSent(id: string, ssrc: number, rtpTimestamp: number): void {
     const producer = this.#producerOf(id);
     if (producer) this.#line?.send({ type: "key-frame-sent", producer, ssrc, rtp_timestamp: rtpTimestamp });
@@ -267,7 +302,7 @@ export class RelaySession {
     if (audio) preferOpus(transceiver);
     else preferVideo(transceiver, this.codec);
     chooseExtensions(transceiver);
-    const outgoing = new Outgoing(`${this.#name}-${stream}`, stream, transceiver, this.worker, this.way);
+    const outgoing = new Outgoing(`${this.#name}-${stream}-${++this.#ends}`, stream, transceiver, this.worker, this.way);
     this.#outgoing.set(stream, outgoing);
     if (this.#keysThere) outgoing.keysAreThere();
     return outgoing;
@@ -295,7 +330,7 @@ export class RelaySession {
       const transceiver = this.#peer.addTransceiver(kind, { direction: "recvonly" });
       chooseExtensions(transceiver);
       incoming = new Incoming(
-        `${this.#name}-${kind}-${this.#incoming.length}`,
+        `${this.#name}-${kind}-${++this.#ends}`,
         kind,
         transceiver,
         this.worker,
@@ -411,7 +446,8 @@ export class RelaySession {
 
   #producerOf(id: string): string | undefined {
     const outgoing = [...this.#outgoing.values()].find((end) => end.id === id);
-    return outgoing?.transceiver.mid ? this.#producers.get(outgoing.transceiver.mid) : undefined;
+    if (!outgoing) return this.receiver(id)?.producer?.producer;
+    return outgoing.transceiver.mid ? this.#producers.get(outgoing.transceiver.mid) : undefined;
   }
 
   #connectionChanged(): void {

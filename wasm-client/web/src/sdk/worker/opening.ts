@@ -12,6 +12,8 @@ export interface OpeningContext {
   readonly clock: Clock;
   engine(): Engine | null;
   died(fault: EngineDied): void;
+  /** A frame is missing now that could have been played. */
+  fault(): void;
   /** The frame waits in the engine; `resume` is called with what became of it. */
   wait(ticket: number, resume: (opening: Opening) => void): void;
 }
@@ -139,6 +141,7 @@ export class OpeningPipe {
     } catch (fault) {
       if (fault instanceof EngineDied) this.context.died(fault);
       this.#count("fault");
+      this.context.fault();
     }
   }
 

@@ -5,6 +5,7 @@ export interface EncodedFrame {
   data: ArrayBuffer;
   /** Absent on audio; on a Firefox receiver not always right, so only a sealer reads it. */
   readonly type?: "key" | "delta" | "empty";
+  /** Of RTP. */
   readonly timestamp: number;
   getMetadata(): { synchronizationSource?: number; rtpTimestamp?: number; mimeType?: string };
 }
@@ -22,8 +23,13 @@ interface TransformEvent extends Event {
 }
 
 export interface WorkerScope {
+  /** As the page named it, uniquely. */
+  readonly name: string;
+  readonly navigator: { readonly locks?: LockManager };
+  addEventListener(type: "unhandledrejection", listener: (event: PromiseRejectionEvent) => void): void;
   onrtctransform: ((event: TransformEvent) => void) | null;
   onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
+  close(): void;
   postMessage(message: FromWorker, transfer?: Transferable[]): void;
   setInterval(handler: () => void, milliseconds: number): number;
   setTimeout(handler: () => void, milliseconds: number): number;

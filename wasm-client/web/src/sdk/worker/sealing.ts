@@ -13,6 +13,8 @@ export interface SealingContext {
   died(fault: EngineDied): void;
   /** A frame got lost on its way through WebCrypto: receivers need a new start. */
   keyFrameNeeded(sealing: Sealing): void;
+  /** A frame is missing now, and not because there is no key. */
+  fault(): void;
 }
 
 type Controller = TransformStreamDefaultController<EncodedFrame>;
@@ -50,8 +52,9 @@ export class Sealing {
     const { transformer } = this;
     if (this.options.stream === "microphone" || this.options.stream === "screen-audio") return true;
     if (typeof transformer?.generateKeyFrame !== "function") return false;
-    // A sender without a track has no encoder to ask; its first frame will be a key frame anyway.
-    void transformer.generateKeyFrame().catch(() => undefined);
+    // Where the encoder refuses, the relay asks it in its own way. A sender without a track has none to ask.
+    const { id } = this.options;
+    void transformer.generateKeyFrame().catch(() => scope.postMessage({ type: "key-frame-needed", ids: [id] }));
     return true;
   }
 
@@ -124,6 +127,7 @@ export class Sealing {
     } catch (fault) {
       if (fault instanceof EngineDied) this.context.died(fault);
       this.#drop("fault");
+      this.context.fault();
     }
   }
 

@@ -2,15 +2,25 @@
 import type { FromWorker, ToWorker, TransformOptions } from "../messages";
 import { Engine, EngineDied, loadEngine, WebCryptoEngine, type Choice, type EngineEvent, type Opening } from "./engine";
 import { Delivery } from "./delivery";
+import { carry, type Ends, type Step } from "./carry";
+import { Gate } from "./gate";
 import { OpeningPipe } from "./opening";
-import { scope, now, type EncodedFrame, type Transformer } from "./scope";
+import { scope, now, type Transformer } from "./scope";
 import { Sealing } from "./sealing";
 import { GroupNews } from "./group-news";
-import { tapAnswer } from "./tap";
+import { Pulse, PULSE_MS } from "./standstill";
+import { tapAnswer, tapFault } from "./tap";
 
 const REPORT_EVERY_MS = 1_000;
 /** Longer than the slowest look at the keys' life needs; the engine asks for earlier wakes itself. */
 const TICK_EVERY_MS = 1_000;
+
+/** What stands around a pipe. */
+interface Surroundings {
+  gate: Gate;
+  /** How often the stream broke and was put together again. */
+  repaired: number;
+}
 
 class ConclaveWorker {
   #engine: Engine | null = null;
@@ -22,15 +32,19 @@ class ConclaveWorker {
   readonly #news = new GroupNews();
   readonly #sealing = new Map<string, Sealing>();
   readonly #opening = new Map<string, OpeningPipe>();
+  readonly #around = new Map<string, Surroundings>();
   readonly #waiting = new Map<number, (opening: Opening) => void>();
   readonly #loaded: Promise<{ version: string; simd: boolean }>;
   readonly #webCrypto = new WebCryptoEngine();
+  readonly #pulse = new Pulse(performance.now());
 
   constructor() {
-    scope.onrtctransform = ({ transformer }) =>
-      this.#attach(transformer.options, transformer.readable, transformer.writable, transformer);
+    scope.onrtctransform = ({ transformer }) => this.#attach(transformer.options, transformer, transformer);
     scope.onmessage = ({ data }) => this.#hear(data);
+    // An uncaught exception reaches the page by itself, as an error of its worker. This does not.
+    scope.addEventListener("unhandledrejection", ({ reason }) => this.#die(String(reason)));
     this.#loaded = loadEngine();
+    holdLock();
     this.#loaded.then(
       ({ version, simd }) => {
         say({ type: "ready", version, simd });
@@ -39,6 +53,7 @@ class ConclaveWorker {
       },
       (fault: unknown) => this.#die(`It could not be loaded: ${String(fault)}`),
     );
+    scope.setInterval(() => this.#pulse.beat(performance.now()), PULSE_MS);
     scope.setInterval(() => this.#report(), REPORT_EVERY_MS);
     scope.setInterval(() => this.#tick(), TICK_EVERY_MS);
   }
@@ -55,34 +70,39 @@ class ConclaveWorker {
         this.#delivery?.close();
         return;
       case "streams":
-        return this.#attach(
-          message.options,
-          message.readable as ReadableStream<EncodedFrame>,
-          message.writable as WritableStream<EncodedFrame>,
-          null,
-        );
+        return this.#attach(message.options, message as Ends, null);
       case "forget-sender":
         this.#opening.get(message.id)?.forgetSender();
+        this.#around.get(message.id)?.gate.forget();
         return;
       case "transforms-gone":
         for (const id of message.ids) {
           this.#sealing.delete(id);
           this.#opening.delete(id);
+          this.#around.delete(id);
         }
         return;
       case "are-you-there":
         return say({ type: "i-am-here", nonce: message.nonce });
       case "stats":
-        return say({
-          type: "stats",
-          nonce: message.nonce,
-          stats: [...this.#sealing.values(), ...this.#opening.values()].map((pipe) => pipe.stats()),
-        });
+        return this.#count(message.nonce);
       case "tap":
         if (__TAP__)
-          say({ type: "tap", nonce: message.nonce, answer: tapAnswer(message.request, this.#engine, this.#delivery) });
+          this.#guard(() => {
+            const answer = tapAnswer(message.request, this.#engine, this.#delivery);
+            say({ type: "tap", nonce: message.nonce, answer });
+          });
         return;
     }
+  }
+
+  #count(nonce: number): void {
+    const stats = [...this.#sealing.values(), ...this.#opening.values()].map((pipe) => {
+      const counted = pipe.stats();
+      const around = this.#around.get(counted.id);
+      return { ...counted, dropped: { ...counted.dropped, ...around?.gate.dropped }, repaired: around?.repaired ?? 0 };
+    });
+    say({ type: "stats", nonce, stats });
   }
 
   #join(request: Extract<ToWorker, { type: "join" }>, subtle: SubtleCrypto | null): void {
@@ -91,9 +111,13 @@ class ConclaveWorker {
     // ENGN-1: nothing takes WebCrypto's place in such a room, so without it there is no meeting.
     if (fips && !subtle) return say({ type: "failed", code: "no-webcrypto", detail: "" });
     const choice: Choice = fips ? { by: "rule", use: "webcrypto" } : { by: "size", point: this.#webCrypto.point };
-    this.#guard(() => {
+    try {
       this.#engine = new Engine(request, subtle, choice);
-    });
+    } catch (fault) {
+      if (fault instanceof EngineDied) this.#die(fault.message);
+      else say({ type: "failed", code: "protocol", detail: String(fault) });
+      return;
+    }
     say({ type: "delivery", state: "connecting" });
     this.#delivery = new Delivery(request.deliveryUrl, {
       connected: () => {
@@ -108,34 +132,39 @@ class ConclaveWorker {
     });
   }
 
-  #attach(
-    options: TransformOptions,
-    readable: ReadableStream<EncodedFrame>,
-    writable: WritableStream<EncodedFrame>,
-    transformer: Transformer | null,
-  ): void {
+  #attach(options: TransformOptions, ends: Ends, transformer: Transformer | null): void {
+    const { id } = options;
+    const gate = new Gate(options, this.#pulse, () => this.#askKeyFrame(id));
     const context = {
       clock: { now: () => performance.now(), later: (ms: number, call: () => void) => void scope.setTimeout(call, ms) },
       keyFrameNeeded: (sealing: Sealing) => this.#askKeyFrames([sealing]),
       engine: () => (this.#dead ? null : this.#engine),
       died: (fault: EngineDied) => this.#die(fault.message),
+      fault: () => gate.gap(),
       wait: (ticket: number, resume: (opening: Opening) => void) => void this.#waiting.set(ticket, resume),
     };
     let pipe: Sealing | OpeningPipe;
     if (options.role === "seal") {
       pipe = new Sealing(options, context, transformer);
-      this.#sealing.set(options.id, pipe);
+      this.#sealing.set(id, pipe);
     } else {
       pipe = new OpeningPipe(options, context);
-      this.#opening.set(options.id, pipe);
+      this.#opening.set(id, pipe);
     }
-    const transform = new TransformStream<EncodedFrame, EncodedFrame>({ transform: pipe.transform });
-    // It ends with its connection, which is no fault; if it ended otherwise, no frame passes any more.
-    readable
-      .pipeThrough(transform)
-      .pipeTo(writable)
-      .catch(() => undefined);
-    say({ type: "attached", id: options.id });
+    const around: Surroundings = { gate, repaired: 0 };
+    this.#around.set(id, around);
+    const step: Step = (frame, controller) => {
+      if (__TAP__) tapFault(options, frame);
+      if (gate.admits(frame, performance.now())) return pipe.transform(frame, controller);
+    };
+    const broke = (): void => {
+      around.repaired += 1;
+      gate.gap();
+    };
+    void carry(ends, step, broke).then((ended) => {
+      if (!ended && this.#around.get(id) === around) say({ type: "transform-lost", id });
+    });
+    say({ type: "attached", id });
   }
 
   /** Lets the engine take a step and does what it asks for, in its order. */
@@ -152,8 +181,15 @@ class ConclaveWorker {
       for (const { ticket, opening } of engine.released()) {
         const resume = this.#waiting.get(ticket);
         this.#waiting.delete(ticket);
-        if (resume) resume(opening);
-        else if (opening.result === "in-flight") engine.forget(opening);
+        if (!resume) {
+          if (opening.result === "in-flight") engine.forget(opening);
+          continue;
+        }
+        try {
+          resume(opening);
+        } catch {
+          // Its stream has ended while the frame waited.
+        }
       }
       engine.dropKeys("of-past-epochs");
     });
@@ -190,6 +226,10 @@ class ConclaveWorker {
     }
   }
 
+  #askKeyFrame(id: string): void {
+    if (!this.#sealing.get(id)?.askKeyFrame()) say({ type: "key-frame-needed", ids: [id] });
+  }
+
   #askKeyFrames(of: Sealing[]): void {
     const unasked = of
       .filter((sealing) => !sealing.askKeyFrame())
@@ -207,12 +247,12 @@ class ConclaveWorker {
     if (reports.length > 0) say({ type: "reception", reports });
   }
 
+  /** Whatever it was that nobody foresaw: what is left may be half of something, and another worker begins anew. */
   #guard(work: () => void): void {
     try {
       work();
     } catch (fault) {
-      if (fault instanceof EngineDied) this.#die(fault.message);
-      else say({ type: "failed", code: "protocol", detail: String(fault) });
+      this.#die(fault instanceof EngineDied ? fault.message : String(fault));
     }
   }
 
@@ -222,6 +262,18 @@ class ConclaveWorker {
     this.#delivery?.close();
     say({ type: "died", reason });
   }
+}
+
+/** Held until this worker ends, in whatever way: whoever waits for it learns of that at once (CLNT-15). */
+function holdLock(): void {
+  const { locks } = scope.navigator;
+  if (!locks || scope.name === "") return;
+  const held = (): Promise<never> => {
+    say({ type: "held" });
+    return new Promise(() => undefined);
+  };
+  // Without it the page still notices by asking, only later.
+  locks.request(scope.name, held).catch(() => undefined);
 }
 
 function say(message: FromWorker): void {
