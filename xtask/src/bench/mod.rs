@@ -2,6 +2,7 @@
 
 mod browser;
 mod frame;
+mod mls;
 mod sfu;
 mod web_size;
 
@@ -40,6 +41,11 @@ const BENCHES: &[Bench] = &[
         name: "join",
         about: "in real browsers, from pressing Join to the first picture of somebody else",
         run: browser::join,
+    },
+    Bench {
+        name: "mls",
+        about: "joining, committing, following commits with 2 to 1,000 members, natively and in WASM, beside mls-rs",
+        run: mls::run,
     },
     Bench {
         name: "web-size",

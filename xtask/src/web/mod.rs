@@ -45,7 +45,7 @@ impl Variant {
     }
 
     /// The engine with its JavaScript and types, which the sources import as `conclave-wasm`.
-    fn generated(self) -> PathBuf {
+    pub(crate) fn generated(self) -> PathBuf {
         layout::web().join("generated").join(self.name())
     }
 }
