@@ -28,6 +28,9 @@ pub enum Error {
         "the trust root's SHA-256 must be 43 characters of base64url (as after the # of a room's link) or 64 hex digits"
     )]
     RootHash,
+    /// The link names a profile that this program does not know.
+    #[error("the link names another profile than this program knows: {0}")]
+    Profile(#[from] e2ee_core::group::ProfileError),
     /// The log's key on the command line is no C2SP verifier key.
     #[error("the log's key is not of the form <origin>+<key id>+<base64 key> of an Ed25519 key: {0}")]
     LogKey(&'static str),

@@ -43,8 +43,10 @@ impl FromStr for ExpectedRoot {
         };
         // CLNT-8: a link without a profile means `standard`.
         let (hash, profile) = match (link, hash.split_once('.')) {
-            (Some(_), Some((hash, "fips"))) => (hash, Some(Profile::Fips)),
             (Some(_), None) => (hash, Some(Profile::Standard)),
+            (Some(_), Some((hash, name))) if name != Profile::Standard.name() => {
+                (hash, Some(Profile::from_name(name)?))
+            }
             (None, None) => (hash, None),
             _ => return Err(Error::RootHash),
         };

@@ -3,9 +3,10 @@
 //! A check needs a time, and for some evidence there is none but the certificate's own: then this is it, and what
 //! remains is everything but the clock.
 
+use e2ee_core::group::provider::Crypto;
 use e2ee_core::time::UnixMillis;
 use openmls::prelude::{MlsMessageBodyIn, MlsMessageIn, ProposalStore, PublicGroup};
-use openmls_rust_crypto::{MemoryStorage, RustCrypto};
+use openmls_memory_storage::MemoryStorage;
 use tls_codec::DeserializeBytes as _;
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
@@ -26,7 +27,7 @@ pub(crate) fn creator_issued_at(group_info: &[u8]) -> Option<UnixMillis> {
     let tree = info.extensions().ratchet_tree()?.ratchet_tree().clone();
     let storage = MemoryStorage::default();
     let (group, _) =
-        PublicGroup::from_external(&RustCrypto::default(), &storage, tree, info, ProposalStore::new()).ok()?;
+        PublicGroup::from_external(&Crypto::verifying(), &storage, tree, info, ProposalStore::new()).ok()?;
     let creator = group.members().next()?;
     let chain = e2ee_core::identity::decode_chain(creator.credential.serialized_content()).ok()?;
     issued_at(chain.first()?)

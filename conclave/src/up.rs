@@ -154,6 +154,11 @@ fn banner(
         key_server.log_origin(),
         args.data.join("log").display()
     );
+    if cfg!(feature = "pq") {
+        eprintln!(
+            "  pq      rooms of the experimental profile pq may be asked for: a draft's algorithms, for trying out only"
+        );
+    }
     match relay {
         Some(relay) => {
             let tcp = relay

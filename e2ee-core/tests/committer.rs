@@ -269,9 +269,9 @@ fn heal_2_a_sender_switches_when_everybody_has_the_keys_or_after_a_second() {
 fn a_commit_that_never_came_is_noticed_by_the_next_and_leads_to_rejoining() {
     both(|profile| {
         let mut world = World::meeting(profile, 3);
-        let mut withhold = true;
-        world.service.tamper = Some(Box::new(move |id, message| {
-            if id == 2 && matches!(message, ServerMessage::Commit { .. }) && std::mem::take(&mut withhold) {
+        // Also where it is told who won, as its own commit of that epoch came too late.
+        world.service.tamper = Some(Box::new(|id, message| {
+            if id == 2 && matches!(message, ServerMessage::Commit { at, .. } if at.epoch == 1) {
                 *message = ServerMessage::Pong {};
             }
         }));
@@ -288,20 +288,69 @@ fn a_commit_that_never_came_is_noticed_by_the_next_and_leads_to_rejoining() {
 fn heal_12_a_commit_that_was_withheld_is_asked_for_although_no_other_comes() {
     both(|profile| {
         let mut world = World::meeting(profile, 3);
-        let mut withhold = true;
-        world.service.tamper = Some(Box::new(move |id, message| {
-            if id == 2 && matches!(message, ServerMessage::Commit { .. }) && std::mem::take(&mut withhold) {
+        world.service.tamper = Some(Box::new(|id, message| {
+            if id == 2 && matches!(message, ServerMessage::Commit { .. }) {
                 *message = ServerMessage::Pong {};
             }
         }));
         world.join(3);
         world.run(SECOND * 2);
         assert_eq!(world.clients[&2].engine.epoch(), Some(1), "it is behind");
+        world.service.tamper = None;
         world.run(SECOND * 3);
         world.assert_agreed(4);
         assert!(world.clients[&2].refusals().is_empty(), "asking was enough");
         assert_eq!(world.clients[&2].keys().iter().filter(|keys| keys.fresh).count(), 1);
         assert!(world.clients[&2].warnings().iter().any(|w| w.contains("later state")));
+    });
+}
+
+/// A server that took the commit, said that another was first, and showed none. Alone in the
+/// call there is nobody whose word could name the later epoch.
+#[test]
+fn heal_12_an_epoch_that_is_said_to_be_over_and_whose_commit_does_not_come_is_asked_for() {
+    let mut world = World::meeting(Profile::Standard, 1);
+    world.service.tamper = Some(Box::new(|id, message| {
+        if let (0, ServerMessage::Commit { at, .. }) = (id, &*message) {
+            *message = ServerMessage::CommitRefused {
+                at: at.clone(),
+                reason: CommitRefusal::EpochTaken,
+                detail: String::new(),
+            };
+        }
+    }));
+    world.join(1);
+    world.run(SECOND * 4);
+    assert_eq!(world.clients[&0].engine.epoch(), Some(0), "it is behind");
+    assert!(world.clients[&0].warnings().iter().any(|w| w.contains("later state")));
+    world.service.tamper = None;
+    world.run(SECOND * 20);
+    world.assert_agreed(2);
+}
+
+/// Seeds 43, 746 and 1686 of the simulation: the end of the group is withheld from the only one who still believes in it.
+/// Nobody's word could tell, but the service's own to a heartbeat or a commit.
+#[test]
+fn heal_12_whoever_is_alone_in_a_group_that_is_over_is_told_and_comes_to_the_next() {
+    both(|profile| {
+        for somebody_asked in [false, true] {
+            let mut world = World::meeting(profile, 1);
+            world.service.tamper = Some(Box::new(|_, message| {
+                if matches!(message, ServerMessage::Ended { .. } | ServerMessage::Proposals { .. }) {
+                    *message = ServerMessage::Pong {};
+                }
+            }));
+            if somebody_asked {
+                world.join(1);
+                world.run(Duration::from_millis(100));
+            }
+            world.service.forget();
+            world.service.tamper = None;
+            world.run(SECOND * 16);
+            assert!(!world.clients[&0].warnings().is_empty());
+            world.run(SECOND * 10);
+            world.assert_agreed(1 + usize::from(somebody_asked));
+        }
     });
 }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use e2ee_core::group::policy::capabilities;
+use e2ee_core::group::policy::{RoomPolicy, capabilities};
 use e2ee_core::group::{CheckedKeyPackage, Profile, PublicRoom, Refusal};
 use e2ee_core::identity::CertificateError;
 use e2ee_core::time::UnixMillis;
@@ -16,7 +16,7 @@ use openmls::prelude::{
 use openmls_rust_crypto::OpenMlsRustCrypto;
 use openmls_traits::OpenMlsProvider;
 use simulator::ca::{Ca, Request};
-use simulator::raw::{Outsider, extensions, message};
+use simulator::raw::{Outsider, extensions, extensions_of, message};
 use simulator::service::ServiceKey;
 use simulator::start_of_time;
 
@@ -32,10 +32,17 @@ struct Raw {
 
 impl Raw {
     fn new(profile: Profile) -> Self {
+        Self::made_by("guest", profile, |policy| policy)
+    }
+
+    /// By somebody of this role, under this policy.
+    fn made_by(role: &str, profile: Profile, policy: impl FnOnce(RoomPolicy) -> RoomPolicy) -> Self {
         let now = start_of_time();
         let (ca, service) = (Ca::new(now), ServiceKey::new(profile, 21));
-        let alice = Outsider::new(profile, &ca, "Alice", now);
-        let (group, info) = alice.group(extensions(profile, &ca, &service, now));
+        let request = Request::with_role("Alice", Some(("alice", "d1")), role, now);
+        let alice = Outsider::with(profile, &ca, &request, now);
+        let policy = policy(RoomPolicy::new(profile, ca.hash()));
+        let (group, info) = alice.group(extensions_of(&policy, &ca, &service, now));
         let room = PublicRoom::create(&info, b"raw", &ca.root(), now).unwrap();
         Self {
             now,
@@ -187,6 +194,31 @@ fn grup_11_a_snapshot_goes_on_where_the_room_was_pending_proposals_included() {
         assert_eq!(again.epoch_record(&[0; 32]), raw.room.epoch_record(&[0; 32]));
         assert!(PublicRoom::restore(&snapshot[..snapshot.len() - 1], &raw.ca.root(), later).is_err());
         assert!(PublicRoom::restore(&snapshot, &Ca::new(raw.now).root(), raw.now).is_err());
+    });
+}
+
+/// C3.
+#[test]
+fn grup_2_in_a_lobby_room_only_a_hosts_leaf_commits_an_add() {
+    both(|profile| {
+        for role in ["guest", "member", "host"] {
+            let mut raw = Raw::made_by(role, profile, RoomPolicy::with_lobby);
+            assert!(raw.room.policy().lobby());
+            let bob = raw.bob();
+            // The service hands the request over to everybody.
+            raw.propose(bob.key_package()).unwrap();
+            let (commit, welcome) = raw.commit(true);
+            let verdict = raw.room.validate_commit(&commit, welcome.as_deref(), raw.now);
+            if role == "host" {
+                assert_eq!(verdict.unwrap().change().added.len(), 1);
+            } else {
+                assert_eq!(verdict.err(), Some(Refusal::NotAHost), "{role}");
+            }
+        }
+        // Anybody ends an epoch in which nobody is let in.
+        let mut raw = Raw::made_by("guest", profile, RoomPolicy::with_lobby);
+        raw.settle();
+        assert_eq!(raw.room.epoch(), 1);
     });
 }
 
@@ -537,7 +569,7 @@ fn admt_1_to_4_a_group_without_the_rooms_context_is_refused() {
     both(|profile| {
         let other = |profile| match profile {
             Profile::Standard => Profile::Fips,
-            Profile::Fips => Profile::Standard,
+            _ => Profile::Standard,
         };
         let without = |kind: ExtensionType| {
             genesis(profile, |ca, service, now| {

@@ -92,6 +92,34 @@ async fn dlvr_9_a_lost_member_is_removed_and_an_abandoned_group_is_ended() {
     assert_ne!(transcript.generations[0].group_id, transcript.generations[1].group_id);
 }
 
+/// Whoever is being removed may be connected and still cannot commit its own Remove: with nobody else left, the group
+/// would never have ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn dlvr_9_where_everybody_left_is_being_removed_the_group_ends_and_the_next_begins() {
+    let server = TestServer::start_with(|c| c.timing.gone = Duration::from_secs(3)).await;
+    let room = server.create_room().await;
+    let ada = server.join(&room, "Ada").await;
+    until("the group is made", || ada.see(|s| s.code.is_some())).await;
+    let bob = server.join(&room, "Bob").await;
+    together(&[&ada, &bob]).await;
+    // Nothing that Ada commits arrives whole, so that the Remove of Bob, who is silent for too long, stays pending.
+    ada.tamper(|message| {
+        if let ClientMessage::Commit { commit, .. } = message {
+            commit.0.truncate(10);
+        }
+    });
+    bob.cut(Duration::from_secs(5));
+    let refused = |m: &ServerMessage| matches!(m, ServerMessage::CommitRefused { .. });
+    until("a commit was refused", || ada.see(|s| s.received.iter().any(refused))).await;
+    until("Bob is back", || bob.see(|s| s.connections >= 2)).await;
+    ada.die();
+    assert_eq!(together(&[&bob]).await, 0, "in a group of his own");
+    assert_eq!(server.transcript(&room, &bob.session).await.generations.len(), 2);
+    let cyd = server.join(&room, "Cyd").await;
+    together(&[&bob, &cyd]).await;
+    nobody_refused(&[&bob, &cyd]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn dlvr_7_a_client_that_was_cut_off_resumes_with_what_it_missed() {
     let server = TestServer::start().await;

@@ -29,12 +29,9 @@ impl Client {
             .ok()
             .and_then(|bytes| <[u8; 32]>::try_from(bytes.0).ok())
             .ok_or_else(|| JsError::new("the link's fragment is not a SHA-256 hash"))?;
-        let profile = Profile::from_name(profile).ok_or_else(|| JsError::new("there is no such profile"))?;
+        let profile = Profile::from_name(profile)?;
         // ENGN-1: of a room with FIPS-approved algorithms no frame key is ever set up here.
-        let engines = match profile {
-            Profile::Standard => Engines::Either,
-            Profile::Fips => Engines::Caller,
-        };
+        let engines = if profile == Profile::Fips { Engines::Caller } else { Engines::Either };
         let seed = <[u8; 32]>::try_from(seed).map_err(|_| JsError::new("the seed must have 32 bytes"))?;
         let engine = Engine::new(Config {
             seed,

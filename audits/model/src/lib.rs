@@ -4,9 +4,10 @@
 //! **What is the product's own code here, and what is not.** MLS groups can be neither cloned nor hashed, and replaying
 //! real engines from histories explores a few thousand states where these rules need millions. So what decides was made
 //! pure and is used by both: [`e2ee_core::group::engine::committer`] (when a member commits, sends again, holds back),
-//! [`e2ee_core::group::engine::pursuit`] (how it notices that something was withheld) and [`e2ee_core::group::rules`]
+//! [`e2ee_core::group::engine::pursuit`] (how it notices that something was withheld), [`e2ee_core::group::rules`]
 //! (what a commit must hold and where it seats people; members, key server and auditor apply it by way of
-//! `group::check`). What is modelled is the world around: queues, a service that takes one commit an epoch, and of MLS
+//! `group::check`) and [`e2ee_core::group::delivery`] (when the service proposes and whom, which commit it looks at, when a
+//! generation is over). What is modelled is the world around: queues, a store that keeps one commit an epoch, and of MLS
 //! that a key is known to exactly those who entered its epoch. The real engines with real keys are driven by the
 //! simulator (`e2ee-core/simulator`), by chance instead of exhaustively.
 #![forbid(unsafe_code)]

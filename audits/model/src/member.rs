@@ -165,6 +165,7 @@ impl Member {
             {
                 self.held.insert(key, seats.clone());
                 self.group = Some(Group::new(leaf, epoch, key, seats, None, now));
+                return vec![Up::Ack(epoch)];
             }
             return Vec::new();
         };
@@ -188,7 +189,12 @@ impl Member {
             Down::Commit(commit) if commit.epoch == group.epoch => return self.on_commit(&commit, now),
             Down::Refused(epoch, kind) => {
                 if let Some((_, proposals)) = group.flight.take_if(|(commit, _)| commit.epoch == epoch) {
-                    if kind == CommitRefusalKind::Missing && proposals == group.pending.len() {
+                    let lacks = match kind {
+                        CommitRefusalKind::Missing => proposals == group.pending.len(),
+                        CommitRefusalKind::Taken => true,
+                        CommitRefusalKind::Invalid => false,
+                    };
+                    if lacks {
                         group.pursuit.noticed(now);
                     }
                     let mut committer = group.committer.clone();
@@ -242,7 +248,7 @@ impl Member {
         group.committer = committer;
         group.pursuit.caught_up();
         self.held.insert(group.key, group.seats.clone());
-        Vec::new()
+        vec![Up::Ack(group.epoch)]
     }
 
     /// PF-18: a refusal is told, and the way out is a fresh leaf.

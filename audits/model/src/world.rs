@@ -22,7 +22,7 @@ pub struct Budget {
     pub forged_adds: u8,
     /// Commits that lost and that the server shows to somebody as if they had won.
     pub forks: u8,
-    /// Timers that fire: how far time goes.
+    /// Members' timers that fire: how far time goes.
     pub timers: u8,
 }
 
@@ -43,15 +43,18 @@ pub struct State {
     /// Who crashed and is not taken for gone yet.
     unnoticed: BTreeSet<Device>,
     left: Budget,
+    /// How often a timer fired, with nothing on its way, while the same proposals waited.
+    waited: u8,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     Deliver(Device),
     Receive(Device),
-    /// The earliest timer of all fires.
+    /// The earliest timer of all fires: a member's, or
     Fire(Device),
-    Propose,
+    /// the service's.
+    Tick,
     NoticeGone(Device),
     Crash(Device),
     Leave(Device),
@@ -74,17 +77,17 @@ impl State {
                 out.push(Action::Deliver(device));
             }
         }
-        let wakes = self.members.iter().filter_map(|m| m.wake().map(|at| (at, m.device)));
-        if let Some((first, _)) = wakes.clone().min() {
-            out.extend(
-                wakes
-                    .filter(|(at, _)| *at == first)
-                    .map(|(_, device)| Action::Fire(device)),
-            );
-        }
-        if self.service.has_wishes() {
-            out.push(Action::Propose);
-        }
+        let members = self.members.iter();
+        let wakes = members.filter_map(|m| m.wake().map(|at| (at.max(self.now), Action::Fire(m.device))));
+        let service = self.service.wake(self.now).map(|at| (at, Action::Tick));
+        let wakes: Vec<_> = wakes.chain(service).collect();
+        let first = wakes.iter().map(|(at, _)| *at).min();
+        out.extend(
+            wakes
+                .into_iter()
+                .filter(|(at, _)| Some(*at) == first)
+                .map(|(_, action)| action),
+        );
         out.extend(self.unnoticed.iter().map(|device| Action::NoticeGone(*device)));
     }
 
@@ -143,6 +146,13 @@ impl State {
         up.map(|m| m.device).collect()
     }
 
+    /// Those of them that hold their leaf: whoever left, or asks to be let in anew, does not.
+    fn holders(&self) -> BTreeSet<Device> {
+        let mut live = self.live();
+        live.retain(|device| !self.service.arrivals.contains(device) || self.service.leaf_of(*device).is_none());
+        live
+    }
+
     fn send(&mut self, out: Out) {
         for (device, message) in out {
             if self.members[device as usize].takes_part() {
@@ -157,18 +167,20 @@ impl State {
         };
         let live = self.live();
         let out = match message {
-            Up::Commit(commit) => self.service.on_commit(device, commit, &live),
+            Up::Commit(commit) => self.service.on_commit(device, commit, &live, self.now),
+            Up::Ack(epoch) => {
+                if let Some(leaf) = self.service.leaf_of(device).filter(|_| epoch == self.service.epoch) {
+                    self.service.delivery.acked(leaf);
+                }
+                Vec::new()
+            }
             Up::Join => {
-                let leaf = self.service.leaf_of(device);
-                self.service.departures.extend(leaf);
-                self.service.arrivals.retain(|other| *other != device);
+                self.service.leaves_its_leaf(device, self.now);
                 self.service.arrivals.push(device);
                 Vec::new()
             }
             Up::Leave => {
-                self.service.arrivals.retain(|other| *other != device);
-                let leaf = self.service.leaf_of(device);
-                self.service.departures.extend(leaf);
+                self.service.leaves_its_leaf(device, self.now);
                 self.service.presence(&live)
             }
             Up::Resume(epoch) => {
@@ -180,6 +192,24 @@ impl State {
             }
         };
         self.send(out);
+        self.follow_up();
+    }
+
+    /// What follows at the service from what just happened.
+    fn follow_up(&mut self) {
+        let out = self.service.step(&self.holders(), self.now);
+        self.send(out);
+    }
+
+    /// Bounded progress: time alone must end an epoch whose proposals wait.
+    fn note_waiting(&mut self, before: &Self) {
+        let nothing_moves = before.up.iter().all(VecDeque::is_empty) && before.down.iter().all(VecDeque::is_empty);
+        let same = self.service.epoch == before.service.epoch && !before.service.pending.is_empty();
+        match (same, nothing_moves) {
+            (true, true) => self.waited += 1,
+            (true, false) => {}
+            (false, _) => self.waited = 0,
+        }
     }
 
     fn act(&mut self, action: &Action) {
@@ -203,18 +233,21 @@ impl State {
                 let up = self.members[device as usize].on_time(self.now);
                 self.up[device as usize].extend(up);
             }
-            Action::Propose => {
-                let live = self.live();
-                let out = self.service.propose(&live);
-                self.send(out);
+            Action::Tick => {
+                if let Some(at) = self.service.wake(self.now) {
+                    self.now = self.now.max(at);
+                }
+                self.follow_up();
             }
             Action::NoticeGone(device) => {
                 self.unnoticed.remove(&device);
-                let leaf = self.service.leaf_of(device);
-                self.service.departures.extend(leaf);
                 self.service.arrivals.retain(|other| *other != device);
+                if let Some(leaf) = self.service.leaf_of(device) {
+                    self.service.delivery.lost(leaf, self.now);
+                }
                 let out = self.service.presence(&self.live());
                 self.send(out);
+                self.follow_up();
             }
             Action::Crash(device) => {
                 self.left.crashes -= 1;
@@ -322,6 +355,11 @@ impl State {
         };
         parts().all(|member| in_step(member) || knows(member)) && self.service.pending.is_empty()
     }
+
+    /// Bounded progress, where nobody lies: a dead committer costs its place in the line, a lost race one more turn.
+    pub fn waits_too_long(&self) -> bool {
+        usize::from(self.waited) > 2 * self.members.len()
+    }
 }
 
 /// Which kinds of lies were told so far.
@@ -347,8 +385,8 @@ impl Model for Meeting {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let service = Service::new(self.members);
-        let start = UnixMillis(0);
+        let start = UnixMillis(1_000_000);
+        let service = Service::new(self.members, start);
         let members: Vec<Member> = (0..self.members)
             .map(|device| Member::seated(device, &service.seats, service.key, start))
             .collect();
@@ -361,6 +399,7 @@ impl Model for Meeting {
             down: vec![VecDeque::new(); queues],
             unnoticed: BTreeSet::new(),
             left: self.budget,
+            waited: 0,
         }]
     }
 
@@ -375,6 +414,11 @@ impl Model for Meeting {
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut next = last.clone();
         next.act(&action);
+        if matches!(action, Action::Fire(_)) {
+            next.note_waiting(last);
+        } else if next.service.epoch != last.service.epoch {
+            next.waited = 0;
+        }
         Some(next)
     }
 
@@ -390,6 +434,18 @@ impl Model for Meeting {
                 "where all is quiet, all are in one epoch or know why not",
                 |model: &Self, state: &State| !state.is_quiet() || state.settled(model.used(state)),
             ),
+            Property::eventually(
+                "everything settles, or the bound is reached",
+                |model: &Self, state: &State| {
+                    state.left.timers == 0 || (state.is_quiet() && state.settled(model.used(state)))
+                },
+            ),
+            Property::always("no proposal waits for ever", |model: &Self, state: &State| {
+                model.used(state).lies || !state.waits_too_long()
+            }),
+            Property::sometimes("a generation ends and the next begins", |_, state: &State| {
+                state.service.has_begun_anew()
+            }),
             Property::sometimes("an epoch ends", |_, state: &State| state.service.epoch > 0),
             Property::sometimes("a deputy commits", |_, state: &State| {
                 state.service.history.iter().any(|(_, commit)| commit.by > 0)

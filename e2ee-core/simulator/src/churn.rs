@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use e2ee_core::group::Profile;
-use e2ee_core::group::engine::Input;
+use e2ee_core::group::delivery::Timing;
+use e2ee_core::group::engine::{Input, Output};
+use e2ee_core::time::UnixMillis;
+use e2ee_core::wire::delivery::ClientMessage;
 
 use crate::air::{Air, Tally, Weather};
 use crate::dice::Dice;
@@ -18,6 +21,16 @@ pub struct Churned {
     pub tally: Tally,
     pub epochs: u64,
     pub refusals: usize,
+    /// From asking to be let in to holding the keys, in ascending order.
+    pub joins: Vec<Duration>,
+}
+
+impl Churned {
+    /// How long so many of a hundred arrivals took at most.
+    pub fn join_within(&self, percent: usize) -> Duration {
+        let last = self.joins.len().saturating_sub(1);
+        self.joins.get(last * percent / 100).copied().unwrap_or_default()
+    }
 }
 
 const FEWEST: usize = 4;
@@ -42,9 +55,10 @@ const AIR: Weather = Weather {
 /// Milliseconds from one event to the next, at least and at most.
 pub type Pace = (u32, u32);
 
-/// So many times somebody comes, leaves or crashes.
-pub fn churn(seed: u64, events: usize, pace: Pace, profile: Profile) -> Churned {
+/// So many times somebody comes, leaves or crashes, while the service waits as told.
+pub fn churn(seed: u64, events: usize, pace: Pace, profile: Profile, timing: Timing) -> Churned {
     let mut world = World::new(profile);
+    world.service.timing = timing;
     let mut dice = Dice::named(seed, 3);
     world.latency = Duration::from_millis(30);
     for id in 0..FEWEST {
@@ -77,7 +91,15 @@ pub fn churn(seed: u64, events: usize, pace: Pace, profile: Profile) -> Churned 
     world.assert_agreed(there.len());
     world.ledger.check_holders(|id| world.device_of(id));
     world.ledger.check_one_story(&world.service.rosters);
+    let mut joins: Vec<Duration> = world
+        .clients
+        .values()
+        .chain(world.former.values())
+        .filter_map(|client| joined_after(&client.outputs))
+        .collect();
+    joins.sort_unstable();
     Churned {
+        joins,
         tally: world.air.take().map(|air| air.tally).unwrap_or_default(),
         epochs: world.service.room.as_ref().map_or(0, |room| room.epoch()),
         refusals: world
@@ -87,4 +109,11 @@ pub fn churn(seed: u64, events: usize, pace: Pace, profile: Profile) -> Churned 
             .map(|c| c.refusals().len())
             .sum(),
     }
+}
+
+fn joined_after(outputs: &[(UnixMillis, Output)]) -> Option<Duration> {
+    let first = |is: fn(&Output) -> bool| outputs.iter().find(|(_, output)| is(output)).map(|(at, _)| *at);
+    let asked = first(|output| matches!(output, Output::Send(ClientMessage::Join { .. })))?;
+    let entered = first(|output| matches!(output, Output::Epoch(_)))?;
+    Some(entered.since(asked))
 }

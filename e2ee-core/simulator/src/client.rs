@@ -3,6 +3,7 @@
 use e2ee_core::group::engine::{Engine, EpochKeys, Output, RosterView};
 use e2ee_core::time::UnixMillis;
 
+use crate::tape::Lap;
 use crate::voice::Voice;
 
 pub struct Client {
@@ -16,6 +17,8 @@ pub struct Client {
     /// Everything that came out, in order, with its time.
     pub outputs: Vec<(UnixMillis, Output)>,
     pub voice: Voice,
+    /// Every step, where the world's steps are timed.
+    pub tape: Vec<Lap>,
     pub(crate) link: u64,
     pub(crate) up_at: UnixMillis,
     pub(crate) down_at: UnixMillis,
@@ -73,6 +76,27 @@ impl Client {
             Output::Refused { reason } => Some(reason.clone()),
             _ => None,
         })
+    }
+
+    /// What it did and said last before then, for whoever looks for the cause of a failure.
+    pub fn story(&self, until: UnixMillis) -> Vec<String> {
+        const LINES: usize = 24;
+        let said = self.outputs.iter().filter(|(at, _)| *at <= until);
+        let lines = said.map(|(at, output)| {
+            let words: String = format!("{output:?}").chars().take(160).collect();
+            format!("{:?} before: {words}", until.since(*at))
+        });
+        let lines: Vec<String> = lines.collect();
+        lines[lines.len().saturating_sub(LINES)..].to_vec()
+    }
+
+    /// Up to its first refusal.
+    pub fn story_of_a_refusal(&self) -> Vec<String> {
+        let refused = self
+            .outputs
+            .iter()
+            .find(|(_, output)| matches!(output, Output::Refused { .. }));
+        self.story(refused.map_or(UnixMillis(0), |(at, _)| *at))
     }
 
     pub fn warnings(&self) -> Vec<String> {

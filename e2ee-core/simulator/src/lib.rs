@@ -28,6 +28,7 @@ pub mod play;
 pub mod raw;
 pub mod service;
 pub mod storm;
+pub mod tape;
 pub mod voice;
 pub mod watch;
 pub mod world;

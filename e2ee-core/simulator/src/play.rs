@@ -253,7 +253,12 @@ impl Play {
             self.world.assert_agreed(expected.len());
         }
         for (id, client) in &self.world.clients {
-            assert!(client.refusals().is_empty(), "client {id}: {:?}", client.refusals());
+            let refusals = client.refusals();
+            assert!(
+                refusals.is_empty(),
+                "client {id}: {refusals:?}: {:#?}",
+                client.story_of_a_refusal()
+            );
         }
     }
 
@@ -265,7 +270,17 @@ impl Play {
             self.run(Duration::from_secs(300));
         }
         let expected = self.world.taking_part();
-        assert_eq!(self.world.active(), expected, "whoever is connected is in");
+        let stories = || -> Vec<(Id, Vec<String>)> {
+            let clients = expected.iter().take(3).map(|id| (*id, &self.world.clients[id]));
+            clients.map(|(id, client)| (id, client.story(self.world.now))).collect()
+        };
+        assert_eq!(
+            self.world.active(),
+            expected,
+            "whoever is connected is in; {}; {:#?}",
+            self.world.service.story(),
+            stories()
+        );
         if !expected.is_empty() {
             self.world.assert_agreed(expected.len());
         }

@@ -1,16 +1,17 @@
 //! Members and outsiders that follow no rule but OpenMLS' own.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use e2ee_core::group::Profile;
 use e2ee_core::group::policy::{RoomPolicy, capabilities, context_extensions};
+use e2ee_core::group::provider::Provider;
 use e2ee_core::identity::{PublicKey, Use, encode_chain};
 use e2ee_core::time::UnixMillis;
 use openmls::prelude::{
     Capabilities, Credential, CredentialType, CredentialWithKey, Extensions, GroupContext, GroupId, KeyPackage,
     KeyPackageBundle, Lifetime, MlsGroup, MlsMessageOut, PURE_PLAINTEXT_WIRE_FORMAT_POLICY,
 };
-use openmls_rust_crypto::OpenMlsRustCrypto;
 use openmls_traits::OpenMlsProvider;
 
 use crate::ca::{Ca, Request};
@@ -18,7 +19,7 @@ use crate::service::ServiceKey;
 
 /// Somebody with a certificate and a key.
 pub struct Outsider {
-    pub provider: OpenMlsRustCrypto,
+    pub provider: Provider,
     pub key: ServiceKey,
     pub der: Vec<u8>,
     pub profile: Profile,
@@ -43,7 +44,7 @@ impl Outsider {
         let key = ServiceKey::new(profile, seed);
         let der = ca.issue(request, &key.public());
         Self {
-            provider: OpenMlsRustCrypto::default(),
+            provider: Provider::from_seed(&fresh_seed()),
             key,
             der,
             profile,
@@ -97,12 +98,24 @@ impl Outsider {
     }
 }
 
+/// Another one for each outsider of a test.
+fn fresh_seed() -> [u8; 32] {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let mut seed = [0x5A; 32];
+    seed[..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    seed
+}
+
 /// The context that a room of this authority has.
 pub fn extensions(profile: Profile, ca: &Ca, service: &ServiceKey, now: UnixMillis) -> Extensions<GroupContext> {
+    extensions_of(&RoomPolicy::new(profile, ca.hash()), ca, service, now)
+}
+
+/// The context of a room with this policy.
+pub fn extensions_of(policy: &RoomPolicy, ca: &Ca, service: &ServiceKey, now: UnixMillis) -> Extensions<GroupContext> {
     let chain = [ca.issue(&Request::service("delivery-service", now), &service.public())];
     let certificate = ca.root().check(&chain, Use::DeliveryService, now).unwrap();
-    let policy = RoomPolicy::new(profile, ca.hash());
-    context_extensions(&policy, &certificate, &chain).unwrap()
+    context_extensions(policy, &certificate, &chain).unwrap()
 }
 
 pub fn message(out: MlsMessageOut) -> Vec<u8> {

@@ -29,8 +29,9 @@ impl Watch {
             let since = *self.behind.entry(*id).or_insert(world.now);
             assert!(
                 world.now.since(since) < TOLD_WITHIN || told(world, *id, since),
-                "client {id} is behind since {:?} and was told nothing",
-                world.now.since(since)
+                "client {id} is behind since {:?} and was told nothing: {:#?}",
+                world.now.since(since),
+                client.story(world.now)
             );
         }
     }

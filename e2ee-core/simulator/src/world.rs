@@ -1,7 +1,7 @@
 //! Clients, a service and virtual time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2ee_core::group::Profile;
 use e2ee_core::group::engine::{Config, Engine, Input, Output};
@@ -14,6 +14,7 @@ use crate::ledger::Ledger;
 use crate::service::{Id, Service, Session};
 use crate::start_of_time;
 use crate::storm::{Delivery, Storm};
+use crate::tape::{Lap, Taken};
 use crate::voice::Voice;
 
 pub struct World {
@@ -31,6 +32,8 @@ pub struct World {
     /// Media, where a test wants them.
     pub air: Option<Air>,
     pub ledger: Ledger,
+    /// Whether each step of each client is timed and kept.
+    pub taped: bool,
     /// Clients whose line comes back by itself.
     returns: Vec<(UnixMillis, Id)>,
     /// What is on its way, by arrival; what arrives at one time in the order in which it was sent.
@@ -56,6 +59,7 @@ impl World {
             storm: None,
             air: None,
             ledger: Ledger::default(),
+            taped: false,
             returns: Vec::new(),
             wires: BTreeMap::new(),
             sent: 0,
@@ -79,8 +83,7 @@ impl World {
     }
 
     pub fn join_as(&mut self, id: Id, name: &str, person: &str, device: &str, role: &'static str) {
-        let mut seed = [0; 32];
-        seed[..8].copy_from_slice(&(id as u64 + 1).to_be_bytes());
+        let seed = seed_of(id);
         let sign_in = format!("session-{id}");
         self.service.sessions.insert(
             id,
@@ -113,6 +116,7 @@ impl World {
                 wake: None,
                 outputs: Vec::new(),
                 voice: Voice::default(),
+                tape: Vec::new(),
                 link: 1,
                 up_at: self.now,
                 down_at: self.now,
@@ -126,7 +130,12 @@ impl World {
         let client = self.clients.get_mut(&id).unwrap();
         client.wake = None;
         let device = (client.person.clone(), client.device.clone());
-        for output in client.engine.handle(input, now) {
+        let taken = self.taped.then(|| Taken::from(&input));
+        let start = Instant::now();
+        let outputs = client.engine.handle(input, now);
+        let took = start.elapsed();
+        client.tape.extend(taken.map(|input| Lap { at: now, input, took }));
+        for output in outputs {
             let number = self.ledger.note(id, &device, &output);
             client.voice.follow(&output, number, now);
             match &output {
@@ -264,12 +273,15 @@ impl World {
         let wires = self.wires.first_key_value().map(|((at, _), _)| *at).into_iter();
         let wakes = self.clients.values().filter(|c| !c.crashed).filter_map(|c| c.wake);
         let returns = self.returns.iter().map(|(at, _)| *at);
-        let second = self.second.as_ref().and_then(|(_, service)| service.next_event());
+        let second = self
+            .second
+            .as_ref()
+            .and_then(|(_, service)| service.next_event(self.now));
         wires
             .chain(wakes)
             .chain(returns)
             .chain(second)
-            .chain(self.service.next_event())
+            .chain(self.service.next_event(self.now))
             .chain(self.air.as_ref().map(Air::next_event))
             .min()
     }
@@ -419,6 +431,13 @@ impl World {
         let client = self.clients.get(&id).unwrap_or_else(|| &self.former[&id]);
         (client.person.clone(), client.device.clone())
     }
+}
+
+/// All the randomness that a client has.
+pub fn seed_of(id: Id) -> [u8; 32] {
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&(id as u64 + 1).to_be_bytes());
+    seed
 }
 
 pub fn as_text(message: &ServerMessage) -> String {

@@ -6,11 +6,14 @@
 //!        \                  /
 //!         check: proposals, commits, trees  ->  policy: what a room is
 //!          rules: the same without keys, for the model too
+//! delivery: what the service decides, without sockets and stores  ->  pace: how soon an epoch may follow
 //! ```
 
 pub mod check;
+pub mod delivery;
 pub mod engine;
 mod key_package;
+pub mod pace;
 pub mod policy;
 pub mod provider;
 pub mod public;
@@ -20,6 +23,6 @@ mod signature;
 
 pub use engine::Engine;
 pub use key_package::{CheckedKeyPackage, MAX_KEY_PACKAGE_LIFETIME_SECS};
-pub use policy::{Profile, RoomPolicy};
+pub use policy::{Profile, ProfileError, RoomPolicy, Scheme};
 pub use public::PublicRoom;
 pub use refusal::Refusal;

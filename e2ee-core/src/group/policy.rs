@@ -4,7 +4,7 @@
 //! extension type 0xF0C1 (private use), TLS presentation language:
 //! struct {
 //!     uint8  version = 1;
-//!     uint16 profile;          // 1 standard (MLS suite 0x0001), 2 fips (0x0002)
+//!     uint16 profile;          // 1 standard (MLS suite 0x0001), 2 fips (0x0002), 3 pq (0x004D, experimental)
 //!     uint16 sframe_suite;     // RFC 9605 section 8.1
 //!     opaque trust_root[32];   // SHA-256 of the root certificate's DER
 //!     uint8  lobby;            // 0 or 1: only a host's leaf may commit an Add
@@ -33,24 +33,69 @@ pub enum Profile {
     Standard = 1,
     /// P-256, AES-128-GCM, SHA-256, ECDSA: FIPS-approved algorithms only.
     Fips = 2,
+    /// Experimental, by a draft: X-Wing (X25519 and ML-KEM-768), ChaCha20-Poly1305, SHA-256, Ed25519. Who records today's
+    /// call cannot open it with a quantum computer of tomorrow; signatures are as in `standard`.
+    #[cfg(feature = "pq")]
+    Pq = 3,
 }
 
+/// The signature scheme of a profile: of leaves, services and handshakes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Ed25519,
+    P256,
+}
+
+/// Why there is no such profile here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProfileError {
+    #[error("there is no such profile: it is standard or fips")]
+    Unknown,
+    #[error("the profile pq is experimental, and this program was built without it")]
+    NotBuilt,
+}
+
+/// Number and name of the profile that not every build has.
+const PQ: (u16, &str) = (3, "pq");
+
 impl Profile {
+    /// All that this build has.
+    #[cfg(not(feature = "pq"))]
     pub const ALL: [Self; 2] = [Self::Standard, Self::Fips];
+    /// All that this build has, the experimental one included.
+    #[cfg(feature = "pq")]
+    pub const ALL: [Self; 3] = [Self::Standard, Self::Fips, Self::Pq];
 
     pub fn ciphersuite(self) -> Ciphersuite {
         match self {
             Self::Standard => Ciphersuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519,
             Self::Fips => Ciphersuite::MLS_128_DHKEMP256_AES128GCM_SHA256_P256,
+            #[cfg(feature = "pq")]
+            Self::Pq => Ciphersuite::MLS_256_XWING_CHACHA20POLY1305_SHA256_Ed25519,
         }
     }
 
     /// Whether a signature key is of this profile's scheme.
     pub fn signs_with(self, key: &PublicKey) -> bool {
-        match self {
-            Self::Standard => matches!(key, PublicKey::Ed25519(_)),
-            Self::Fips => matches!(key, PublicKey::P256(_)),
+        match self.scheme() {
+            Scheme::Ed25519 => matches!(key, PublicKey::Ed25519(_)),
+            Scheme::P256 => matches!(key, PublicKey::P256(_)),
         }
+    }
+
+    pub fn scheme(self) -> Scheme {
+        match self {
+            Self::Standard => Scheme::Ed25519,
+            Self::Fips => Scheme::P256,
+            #[cfg(feature = "pq")]
+            Self::Pq => Scheme::Ed25519,
+        }
+    }
+
+    /// Whether its algorithms are a draft's: for trying out, not for what must stay secret.
+    pub fn is_experimental(self) -> bool {
+        !matches!(self, Self::Standard | Self::Fips)
     }
 
     /// As the API, the store and links say it.
@@ -58,15 +103,26 @@ impl Profile {
         match self {
             Self::Standard => "standard",
             Self::Fips => "fips",
+            #[cfg(feature = "pq")]
+            Self::Pq => PQ.1,
         }
     }
 
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|profile| profile.name() == name)
+    pub fn from_name(name: &str) -> Result<Self, ProfileError> {
+        Self::find(|profile| profile.name() == name, name == PQ.1)
     }
 
-    fn from_wire(value: u16) -> Option<Self> {
-        Self::ALL.into_iter().find(|profile| *profile as u16 == value)
+    fn from_wire(value: u16) -> Result<Self, ProfileError> {
+        Self::find(|profile| profile as u16 == value, value == PQ.0)
+    }
+
+    fn find(is: impl Fn(Self) -> bool, is_pq: bool) -> Result<Self, ProfileError> {
+        let found = Self::ALL.into_iter().find(|profile| is(*profile));
+        found.ok_or(if is_pq {
+            ProfileError::NotBuilt
+        } else {
+            ProfileError::Unknown
+        })
     }
 }
 
@@ -92,14 +148,25 @@ struct PolicyWire {
 }
 
 impl RoomPolicy {
-    /// AES-128-GCM frames, no lobby.
+    /// AES-GCM frames, with the longer key where the profile is about a quantum computer; no lobby.
     pub fn new(profile: Profile, trust_root: [u8; 32]) -> Self {
+        let sframe_suite = match profile {
+            Profile::Standard | Profile::Fips => 0x0004,
+            #[cfg(feature = "pq")]
+            Profile::Pq => 0x0005,
+        };
         Self {
             profile,
-            sframe_suite: 0x0004,
+            sframe_suite,
             trust_root,
             lobby: false,
         }
+    }
+
+    /// The same room, into which only a host lets people.
+    #[must_use]
+    pub fn with_lobby(self) -> Self {
+        Self { lobby: true, ..self }
     }
 
     pub fn profile(&self) -> Profile {
@@ -148,7 +215,7 @@ impl RoomPolicy {
         let wire =
             PolicyWire::tls_deserialize_exact_bytes(bytes).map_err(|_| Refusal::PolicyMalformed("wrong length"))?;
         Ok(Self {
-            profile: Profile::from_wire(wire.profile).ok_or(Refusal::PolicyMalformed("unknown profile"))?,
+            profile: Profile::from_wire(wire.profile)?,
             sframe_suite: SFRAME_SUITES
                 .iter()
                 .find(|(suite, _)| *suite == wire.sframe_suite)
@@ -304,7 +371,14 @@ mod tests {
         for (at, value) in [(0, 2), (2, 9), (4, 1), (4, 6), (37, 2)] {
             let mut bad = bytes.clone();
             bad[at] = value;
-            assert!(matches!(RoomPolicy::from_wire(&bad), Err(Refusal::PolicyMalformed(_))));
+            let refusal = RoomPolicy::from_wire(&bad).unwrap_err();
+            assert!(
+                matches!(
+                    refusal,
+                    Refusal::PolicyMalformed(_) | Refusal::Profile(ProfileError::Unknown)
+                ),
+                "{refusal}"
+            );
         }
         for end in 0..bytes.len() {
             assert!(RoomPolicy::from_wire(&bytes[..end]).is_err());
@@ -312,5 +386,28 @@ mod tests {
         let mut longer = bytes;
         longer.push(0);
         assert!(RoomPolicy::from_wire(&longer).is_err());
+    }
+
+    /// ADMT-3: a room of the experimental profile is refused in words by whoever was built without it.
+    #[test]
+    fn admt_3_the_experimental_profile_is_known_or_refused_by_its_name() {
+        for profile in Profile::ALL {
+            let policy = RoomPolicy::new(profile, [7; 32]);
+            assert_eq!(RoomPolicy::from_wire(&policy.to_wire().unwrap()).unwrap(), policy);
+            assert_eq!(Profile::from_name(profile.name()), Ok(profile));
+        }
+        let named = Profile::from_name("pq");
+        let mut wire = RoomPolicy::new(Profile::Standard, [7; 32]).to_wire().unwrap();
+        wire[2] = 3;
+        let in_a_room = RoomPolicy::from_wire(&wire);
+        if cfg!(feature = "pq") {
+            assert!(named.is_ok_and(Profile::is_experimental));
+            assert!(in_a_room.is_ok());
+        } else {
+            assert_eq!(named, Err(ProfileError::NotBuilt));
+            assert_eq!(in_a_room, Err(Refusal::Profile(ProfileError::NotBuilt)));
+        }
+        assert_eq!(Profile::from_name("quantum"), Err(ProfileError::Unknown));
+        assert!(!Profile::Standard.is_experimental() && !Profile::Fips.is_experimental());
     }
 }

@@ -18,6 +18,7 @@ use tls_codec::{DeserializeBytes, Serialize, VLBytes};
 
 use super::Refusal;
 use super::check::{self, Change, Pending, PendingProposal};
+use super::engine::committer::Epoch;
 use super::policy::{CheckedContext, RoomPolicy};
 use super::provider::Crypto;
 use crate::identity::{Roster, TrustRoot};
@@ -59,6 +60,21 @@ impl CheckedCommit {
     /// The log's record of the epoch that this commit makes, before it is merged: the server stores and logs first.
     pub fn epoch_record(&self, salt: &[u8; 32]) -> EpochRecord {
         record(self.staged.group_context(), self.hash, &self.change.roster, salt)
+    }
+}
+
+/// As the service's decisions see it.
+impl Epoch for PublicRoom {
+    fn leaves(&self) -> impl Iterator<Item = u32> {
+        self.roster.leaves()
+    }
+
+    fn removes(&self, leaf: u32) -> bool {
+        self.pending.removes(leaf)
+    }
+
+    fn waits(&self) -> bool {
+        !self.pending.is_empty()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Every reason for which a message about the group is not taken.
 
+use super::policy::ProfileError;
 use crate::identity::CertificateError;
 use crate::log::LogError;
 
@@ -19,6 +20,8 @@ pub enum Refusal {
 
     #[error("somebody's certificate is refused: {0}")]
     Certificate(#[from] CertificateError),
+    #[error("the room's profile is refused: {0}")]
+    Profile(#[from] ProfileError),
     #[error("a member's credential is not an X.509 chain")]
     CredentialType,
     #[error("the same device of the same person would be in the group twice")]

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::RngCore;
 use zeroize::Zeroizing;
 
-use super::policy::Profile;
+use super::policy::{Profile, Scheme};
 
 /// A private key of the profile's signature scheme. Wiped when dropped.
 pub(super) enum SignatureKey {
@@ -17,13 +17,13 @@ pub(super) enum SignatureKey {
 
 impl SignatureKey {
     pub(super) fn generate(profile: Profile, rng: &mut ChaCha20Rng) -> Self {
-        match profile {
-            Profile::Standard => {
+        match profile.scheme() {
+            Scheme::Ed25519 => {
                 let mut seed = Zeroizing::new([0; 32]);
                 rng.fill_bytes(seed.as_mut());
                 Self::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(&seed)))
             }
-            Profile::Fips => Self::P256(p256::ecdsa::SigningKey::random(rng)),
+            Scheme::P256 => Self::P256(p256::ecdsa::SigningKey::random(rng)),
         }
     }
 

@@ -50,7 +50,11 @@ pub(super) async fn create(
     let mut db = shared.store.write().await?;
     sessions::insert_room(&mut db, &room, profile, now().0).await?;
     db.commit().await.map_err(crate::StorageError::from)?;
-    tracing::info!("a room was made");
+    if profile.is_experimental() {
+        tracing::warn!(profile = profile.name(), "a room of an experimental profile was made");
+    } else {
+        tracing::info!("a room was made");
+    }
     let trust_root = shared.identity.root().der.clone().into();
     Ok((StatusCode::CREATED, Json(RoomCreated { room, trust_root })))
 }
@@ -63,8 +67,7 @@ fn wished_profile(body: &[u8]) -> Result<Profile, Refused> {
     let RoomRequest { profile } = serde_json::from_slice(body).map_err(|e| Refused::Malformed(e.to_string()))?;
     match profile {
         None => Ok(Profile::Standard),
-        Some(name) => Profile::from_name(&name)
-            .ok_or_else(|| Refused::Malformed(format!("there is no profile {name:?}: it is standard or fips"))),
+        Some(name) => Profile::from_name(&name).map_err(|e| Refused::Malformed(e.to_string())),
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use e2ee_core::group::provider::Provider;
 use hsm_adapter::{KeyKind, Keystore};
 use openmls::prelude::{
     ExternalProposal, GroupEpoch, GroupId, KeyPackage, LeafNodeIndex, MlsMessageOut, SenderExtensionIndex,
 };
-use openmls_rust_crypto::OpenMlsRustCrypto;
 use openmls_traits::signatures::{Signer, SignerError};
 use openmls_traits::types::SignatureScheme;
 
@@ -65,7 +65,6 @@ pub(super) async fn sign(
 }
 
 fn one(key: &ServiceKey, group_id: &GroupId, epoch: GroupEpoch, wish: Wish) -> Result<Vec<u8>, Error> {
-    type Provider = OpenMlsRustCrypto;
     // ADMT-2: the service is the one external sender of its rooms.
     let sender = SenderExtensionIndex::new(0);
     let failed = Error::Bug("a proposal could not be signed");

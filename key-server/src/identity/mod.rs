@@ -10,7 +10,7 @@ mod request;
 use std::sync::Arc;
 use std::time::Duration;
 
-use e2ee_core::group::Profile;
+use e2ee_core::group::{Profile, Scheme};
 use e2ee_core::identity::{NameError, TrustRoot, Use, check_name};
 use e2ee_core::log::entry::LogEntry;
 use e2ee_core::time::UnixMillis;
@@ -196,9 +196,9 @@ impl Identity {
 
     /// The delivery service as rooms of this profile know it.
     pub(crate) fn service(&self, profile: Profile) -> &Service {
-        match profile {
-            Profile::Standard => &self.standard,
-            Profile::Fips => &self.fips,
+        match profile.scheme() {
+            Scheme::Ed25519 => &self.standard,
+            Scheme::P256 => &self.fips,
         }
     }
 

@@ -34,7 +34,7 @@ pub(crate) async fn room_profile(db: &mut Db, id: &str) -> Result<Option<Profile
         .fetch_optional(db)
         .await?;
     found
-        .map(|name| Profile::from_name(&name).ok_or(StorageError::Corrupt("a room's profile")))
+        .map(|name| Profile::from_name(&name).map_err(|_| StorageError::Corrupt("a room's profile")))
         .transpose()
 }
 

@@ -3,6 +3,7 @@
 mod browser;
 mod frame;
 mod frame_web;
+mod mls;
 mod sfu;
 mod web_size;
 
@@ -58,6 +59,11 @@ const BENCHES: &[Bench] = &[
         name: "call",
         about: "in Chromium, what the transform costs in a running call, beside none and LiveKit's",
         run: browser::call,
+    },
+    Bench {
+        name: "mls",
+        about: "joining, committing, following commits with 2 to 1,000 members, natively and in WASM, beside mls-rs",
+        run: |_| mls::run(),
     },
     Bench {
         name: "web-size",

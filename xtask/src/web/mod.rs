@@ -48,7 +48,7 @@ impl Variant {
 /// A compilation of the engine. The sources import the one with SIMD as `conclave-wasm`, the other as
 /// `conclave-wasm-baseline`, and the worker takes one of them when it starts.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Engine {
+pub(crate) enum Engine {
     Simd(Variant),
     /// For browsers without SIMD. One for both web apps: it has no tap, and tests need none of it but that it starts.
     Baseline,
@@ -67,7 +67,7 @@ impl Engine {
     }
 
     /// WebAssembly with its JavaScript and types.
-    fn generated(self) -> PathBuf {
+    pub(crate) fn generated(self) -> PathBuf {
         layout::web().join("generated").join(self.name())
     }
 }

@@ -1,8 +1,9 @@
 //! Who comes and who goes: requests, the group's making, proposals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use e2ee_core::group::check::Proposed;
+use e2ee_core::group::delivery::Delivery;
 use e2ee_core::group::{CheckedKeyPackage, PublicRoom};
 use e2ee_core::log::entry::LogEntry;
 use e2ee_core::time::UnixMillis;
@@ -13,7 +14,7 @@ use openmls::prelude::{
 };
 use openmls_rust_crypto::OpenMlsRustCrypto;
 
-use super::{BATCH, Id, SALT, Service, Waiting};
+use super::{Id, SALT, Service, Waiting};
 
 impl Service {
     /// An Add by the service that the service itself does not check or keep.
@@ -34,23 +35,11 @@ impl Service {
     /// A client that says hello without a group, or asks to be let in, has no use of the leaf it had.
     pub(super) fn leaf_is_dead(&mut self, id: Id, now: UnixMillis) {
         if let Some(leaf) = self.sessions.get_mut(&id).unwrap().leaf.take() {
-            self.leaving.push(leaf);
-            self.batch_due = self.batch_due.or(Some(now));
-            self.end_if_abandoned(now);
+            self.delivery.leaves(leaf, now);
         }
     }
 
-    pub(super) fn end_if_abandoned(&mut self, now: UnixMillis) {
-        let Some(room) = &self.room else { return };
-        // Whoever is being removed cannot commit, and so cannot bring that about (RFC 9420 section 12.2).
-        let stays = |leaf| !self.leaving.contains(&leaf) && !room.pending().removes(leaf);
-        let alive = self
-            .sessions
-            .values()
-            .any(|s| s.leaf.is_some_and(stays) && s.heard < UnixMillis(u64::MAX / 2));
-        if alive {
-            return;
-        }
+    pub(super) fn end_group(&mut self, now: UnixMillis) {
         let group_id = self.at().group_id;
         let all: Vec<Id> = self.sessions.keys().copied().collect();
         for id in all {
@@ -67,7 +56,6 @@ impl Service {
         }
         self.room = None;
         self.creator = None;
-        self.leaving.clear();
         self.delivered.clear();
         self.delivered_receipts.clear();
         self.stored();
@@ -115,8 +103,6 @@ impl Service {
                 self.creator = None;
             }
             self.admit_first(now);
-        } else if self.batch_due.is_none() {
-            self.batch_due = Some(now + BATCH);
         }
     }
 
@@ -151,6 +137,7 @@ impl Service {
         let room = PublicRoom::create(group_info.as_slice(), group_id.as_slice(), &root, now).unwrap();
         let index = self.log.append(&LogEntry::Epoch(room.epoch_record(&SALT)));
         self.room = Some(room);
+        self.delivery = Delivery::new(self.timing, now);
         self.creator = None;
         self.sessions.get_mut(&id).unwrap().leaf = Some(0);
         self.note_roster();
@@ -162,13 +149,56 @@ impl Service {
         };
         self.send(id, message);
         self.presence();
-        if !self.waiting.is_empty() {
-            self.batch_due = Some(now + BATCH);
+    }
+
+    pub(super) fn propose_if_due(&mut self, now: UnixMillis) {
+        let Some(room) = &self.room else { return };
+        let arrivals = self.arrivals(room);
+        let replaced = self.replaced(room, &arrivals);
+        let due = !arrivals.is_empty() || !self.delivery.removals(room, &replaced, now).is_empty();
+        if self.delivery.proposes(due, now) {
+            self.propose(now);
+            self.delivery.proposed(now);
         }
     }
 
+    /// Who waits and may be added in this epoch. One Add for each device and epoch (the members refuse two): the newest
+    /// request counts, and one that comes while another is pending waits for the next epoch.
+    fn arrivals(&self, room: &PublicRoom) -> Vec<usize> {
+        let mut newest: BTreeMap<Id, usize> = BTreeMap::new();
+        for (at, waiting) in self.waiting.iter().enumerate() {
+            newest.insert(waiting.id, at);
+        }
+        let asked: Vec<(Option<&str>, Option<&str>)> = room
+            .pending()
+            .iter()
+            .filter_map(|proposal| match proposal.what() {
+                Proposed::Add(add) => Some((add.certificate().person(), add.certificate().device())),
+                _ => None,
+            })
+            .collect();
+        let held = |id: Id| {
+            let session = &self.sessions[&id];
+            asked.contains(&(Some(session.person.as_str()), Some(session.device.as_str())))
+                || self.waiting.iter().any(|w| w.id == id && w.proposed)
+        };
+        newest
+            .into_iter()
+            .filter(|(id, _)| !held(*id))
+            .map(|(_, at)| at)
+            .collect()
+    }
+
+    /// The same device is in already: its old leaf goes in the same commit.
+    fn replaced(&self, room: &PublicRoom, arrivals: &[usize]) -> BTreeSet<u32> {
+        let sessions = arrivals.iter().map(|at| &self.sessions[&self.waiting[*at].id]);
+        sessions
+            .filter_map(|session| room.roster().leaf_of(&session.person, &session.device))
+            .collect()
+    }
+
     /// Proposes what has gathered, all in one message.
-    pub(super) fn propose(&mut self, now: UnixMillis) {
+    fn propose(&mut self, now: UnixMillis) {
         let Some(mut room) = self.room.take() else { return };
         let (group_id, epoch) = (GroupId::from_slice(room.group_id()), MlsEpoch::from(room.epoch()));
         let (mut proposals, mut receipts): (Vec<Bytes>, Vec<Receipt>) = (Vec::new(), Vec::new());
@@ -184,43 +214,16 @@ impl Service {
             .to_bytes()
             .unwrap()
         };
-        let mut removals: Vec<u32> = std::mem::take(&mut self.leaving);
-        // One Add for each device and epoch (the members refuse two): the second waits for the next.
-        let mut newest: BTreeMap<Id, Vec<u8>> = BTreeMap::new();
-        for waiting in self.waiting.iter().filter(|w| !w.proposed) {
-            newest.insert(waiting.id, waiting.reference.clone());
-        }
-        self.waiting.retain(|w| w.proposed || newest[&w.id] == w.reference);
-        let pending: Vec<Id> = self.waiting.iter().filter(|w| w.proposed).map(|w| w.id).collect();
-        let asked: Vec<(Option<&str>, Option<&str>)> = room
-            .pending()
-            .iter()
-            .filter_map(|proposal| match proposal.what() {
-                Proposed::Add(add) => Some((add.certificate().person(), add.certificate().device())),
-                _ => None,
-            })
-            .collect();
-        let asked: Vec<Id> = self
-            .sessions
-            .iter()
-            .filter(|(_, s)| asked.contains(&(Some(s.person.as_str()), Some(s.device.as_str()))))
-            .map(|(id, _)| *id)
-            .collect();
-        let held = |w: &Waiting| w.proposed || pending.contains(&w.id) || asked.contains(&w.id);
-        for waiting in self.waiting.iter().filter(|w| !held(w)) {
-            let session = &self.sessions[&waiting.id];
-            // The same device is in already: its old leaf goes in the same commit.
-            removals.extend(room.roster().leaf_of(&session.person, &session.device));
-        }
-        removals.sort_unstable();
-        removals.dedup();
-        removals.retain(|leaf| room.roster().contains(*leaf) && !room.pending().removes(*leaf));
+        let arrivals = self.arrivals(&room);
+        let replaced = self.replaced(&room, &arrivals);
+        let removals = self.delivery.removals(&room, &replaced, now);
         for leaf in removals {
             let bytes = remove(leaf);
             room.apply(&bytes, now).unwrap();
             proposals.push(bytes.into());
         }
-        for waiting in self.waiting.iter_mut().filter(|w| !held(w)) {
+        for at in arrivals {
+            let waiting = &mut self.waiting[at];
             let bytes = ExternalProposal::new_add::<OpenMlsRustCrypto>(
                 waiting.key_package.clone(),
                 group_id.clone(),

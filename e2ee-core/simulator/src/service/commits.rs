@@ -1,12 +1,13 @@
 //! One commit an epoch: checked, stored, told.
 
-use e2ee_core::group::Refusal;
+use e2ee_core::group::delivery::{Delivery, Turn, reason_for};
+use e2ee_core::group::{PublicRoom, Refusal};
 use e2ee_core::log::entry::LogEntry;
 use e2ee_core::time::UnixMillis;
 use e2ee_core::wire::Bytes;
 use e2ee_core::wire::delivery::{CommitRefusal, GroupEpoch, ServerMessage};
 
-use super::{BATCH, Id, Removal, SALT, Service};
+use super::{Id, Removal, SALT, Service};
 
 impl Service {
     pub(super) fn on_commit(
@@ -17,7 +18,16 @@ impl Service {
         welcome: Option<&Bytes>,
         now: UnixMillis,
     ) {
-        if self.room.is_none() {
+        let known = self.room.as_ref().map(PublicRoom::group_id) == Some(at.group_id.as_slice());
+        if !known {
+            self.send(
+                id,
+                ServerMessage::CommitRefused {
+                    at: at.clone(),
+                    reason: CommitRefusal::WrongEpoch,
+                    detail: "this is not the room's group".to_owned(),
+                },
+            );
             return;
         }
         let verdict = self.try_commit(at, commit, welcome, now);
@@ -43,6 +53,12 @@ impl Service {
                         detail,
                     },
                 );
+                // DLVR-3: whoever lost learns who won.
+                let won = self.history.iter().find(|(of, _)| of == at);
+                if let Some((_, message)) = won.filter(|_| reason == CommitRefusal::EpochTaken) {
+                    let message = message.clone();
+                    self.send(id, message);
+                }
             }
         }
     }
@@ -59,30 +75,34 @@ impl Service {
             group_id: room.group_id().into(),
             epoch: room.epoch(),
         };
-        let checked = if at != &current {
+        let turn = Delivery::turn(Some(&current), at);
+        let checked = if turn == Turn::Now {
+            room.validate_commit(commit.as_slice(), welcome.map(Bytes::as_slice), now)
+        } else {
             Err(Refusal::WrongEpoch {
                 at: room.epoch(),
                 got: at.epoch,
             })
-        } else {
-            room.validate_commit(commit.as_slice(), welcome.map(Bytes::as_slice), now)
         };
         let checked = match checked {
             Ok(checked) => checked,
             Err(refusal) => {
                 self.room = Some(room);
-                let reason = match &refusal {
-                    Refusal::WrongEpoch { at, got } if got < at => CommitRefusal::EpochTaken,
-                    Refusal::WrongEpoch { .. } => CommitRefusal::WrongEpoch,
-                    Refusal::WelcomeMissing | Refusal::WelcomeSurplus => CommitRefusal::WelcomeMissing,
-                    Refusal::ProposalLeftOut => CommitRefusal::ProposalsMissing,
-                    _ => CommitRefusal::Invalid,
+                let reason = match turn {
+                    Turn::Late => CommitRefusal::EpochTaken,
+                    _ => reason_for(&refusal),
                 };
                 return Err((reason, refusal.to_string()));
             }
         };
+        if room.pending().is_empty() && !self.delivery.takes_unasked(now) {
+            self.room = Some(room);
+            return Err((CommitRefusal::RateLimited, "the epoch is too young".to_owned()));
+        }
         let index = self.log.append(&LogEntry::Epoch(checked.epoch_record(&SALT)));
         let change = room.merge(checked).unwrap();
+        self.delivery
+            .entered(change.added.iter().map(|member| member.leaf()).collect(), now);
         let tree = room.ratchet_tree().unwrap();
         let ders: Vec<Vec<u8>> = room.roster().iter().map(|m| m.certificate().der().to_vec()).collect();
         self.room = Some(room);
@@ -132,7 +152,7 @@ impl Service {
         for (member, reference) in change.added.iter().zip(&change.added_refs) {
             let Some(waiting) = self.waiting.iter().position(|w| &w.reference == reference) else {
                 // Whoever went before being let in, or was forgotten by a restart, holds nothing of this leaf.
-                self.leaving.push(member.leaf());
+                self.delivery.leaves(member.leaf(), now);
                 continue;
             };
             let waiting = self.waiting.remove(waiting);
@@ -148,9 +168,6 @@ impl Service {
         self.presence();
         for waiting in &mut self.waiting {
             waiting.proposed = false;
-        }
-        if !self.waiting.is_empty() || !self.leaving.is_empty() {
-            self.batch_due = Some(now + BATCH);
         }
         Ok(())
     }

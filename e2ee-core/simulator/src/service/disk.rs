@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use e2ee_core::group::PublicRoom;
+use e2ee_core::group::delivery::Delivery;
 use e2ee_core::time::UnixMillis;
 use e2ee_core::wire::delivery::{GroupEpoch, ServerMessage};
 use e2ee_core::wire::{Bytes, Receipt};
@@ -42,6 +43,8 @@ struct Image {
     rosters: BTreeMap<(Vec<u8>, u64), Seats>,
     removed: Vec<Removal>,
     generation: u64,
+    /// When the present epoch began, and the one before.
+    times: (UnixMillis, UnixMillis),
 }
 
 pub(super) struct Disk {
@@ -77,6 +80,11 @@ impl Service {
     /// How often something was stored since the service is mortal.
     pub fn stores(&self) -> u64 {
         self.disk.as_ref().map_or(0, |disk| disk.stores)
+    }
+
+    /// It died in what it did last, and does nothing more.
+    pub(super) fn is_dying(&self) -> bool {
+        self.disk.as_ref().is_some_and(|disk| disk.dying.is_some())
     }
 
     /// Whether the service died in what it did last. What it still had sent is in `out`; whoever was connected is not
@@ -133,6 +141,7 @@ impl Service {
             rosters: self.rosters.clone(),
             removed: self.removed.clone(),
             generation: self.generation,
+            times: self.delivery.times(),
         }
     }
 
@@ -153,8 +162,7 @@ impl Service {
         }
         self.creator = None;
         self.waiting.clear();
-        self.leaving.clear();
-        self.batch_due = None;
+        self.delivery = Delivery::resumed(self.timing, image.times.0, image.times.1);
         self.log = image.log.clone();
         self.history.clone_from(&image.history);
         self.committed.clone_from(&image.committed);
@@ -173,6 +181,7 @@ impl Service {
     pub fn twin(&self, now: UnixMillis) -> Self {
         let mut twin = Self::new(self.profile, now);
         twin.ca = self.ca.clone();
+        twin.timing = self.timing;
         twin.signer = self.signer.clone();
         twin.service_chain.clone_from(&self.service_chain);
         twin.log_chain.clone_from(&self.log_chain);

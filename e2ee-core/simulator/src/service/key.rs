@@ -1,6 +1,6 @@
 //! The service's signing key, of either profile.
 
-use e2ee_core::group::Profile;
+use e2ee_core::group::{Profile, Scheme};
 use e2ee_core::identity::PublicKey;
 use openmls_traits::signatures::{Signer, SignerError};
 use openmls_traits::types::SignatureScheme;
@@ -13,9 +13,9 @@ pub enum ServiceKey {
 
 impl ServiceKey {
     pub fn new(profile: Profile, seed: u8) -> Self {
-        match profile {
-            Profile::Standard => Self::Ed25519(ed25519_dalek::SigningKey::from_bytes(&[seed; 32])),
-            Profile::Fips => Self::P256(p256::ecdsa::SigningKey::from_slice(&[seed; 32]).unwrap()),
+        match profile.scheme() {
+            Scheme::Ed25519 => Self::Ed25519(ed25519_dalek::SigningKey::from_bytes(&[seed; 32])),
+            Scheme::P256 => Self::P256(p256::ecdsa::SigningKey::from_slice(&[seed; 32]).unwrap()),
         }
     }
 

@@ -5,15 +5,17 @@ mod commits;
 mod disk;
 mod key;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use e2ee_core::group::{Profile, PublicRoom};
+use e2ee_core::group::delivery::{Delivery, Timing};
+use e2ee_core::group::{Profile, PublicRoom, Scheme};
 use e2ee_core::identity::PublicKey;
 use e2ee_core::log::entry::LogEntry;
 use e2ee_core::time::UnixMillis;
 use e2ee_core::wire::delivery::{
-    ClientMessage, CommitRefusal, EndReason, GroupEpoch, PROTOCOL, Ready, ServerMessage, certificate_request_tbs,
+    ClientMessage, CommitRefusal, EndReason, ErrorCode, GroupEpoch, PROTOCOL, Ready, ServerMessage,
+    certificate_request_tbs,
 };
 use e2ee_core::wire::{Bytes, Receipt};
 use openmls::prelude::KeyPackage;
@@ -24,8 +26,8 @@ use crate::log::{ORIGIN, TestLog};
 pub use disk::{Death, Dies};
 pub use key::ServiceKey;
 
-pub const BATCH: Duration = Duration::from_millis(200);
-pub const GONE: Duration = Duration::from_secs(6);
+/// Whoever was asked to make the group has this long.
+const CREATE: Duration = Duration::from_secs(6);
 /// Of every roster commitment.
 const SALT: [u8; 32] = [9; 32];
 
@@ -64,8 +66,10 @@ pub struct Service {
     creator: Option<Id>,
     asked_at: UnixMillis,
     waiting: Vec<Waiting>,
-    leaving: Vec<u32>,
-    batch_due: Option<UnixMillis>,
+    /// Its waiting times; a generation begins with them.
+    pub timing: Timing,
+    /// What it decides: the product's own code.
+    delivery: Delivery,
     delivered: Vec<Bytes>,
     delivered_receipts: Vec<Receipt>,
     logged: BTreeMap<Vec<u8>, u64>,
@@ -146,8 +150,8 @@ impl Service {
             creator: None,
             asked_at: now,
             waiting: Vec::new(),
-            leaving: Vec::new(),
-            batch_due: None,
+            timing: Timing::default(),
+            delivery: Delivery::new(Timing::default(), now),
             delivered: Vec::new(),
             delivered_receipts: Vec::new(),
             logged: BTreeMap::new(),
@@ -190,13 +194,7 @@ impl Service {
         if self.room.is_none() {
             return;
         }
-        let mut live: Vec<u32> = self
-            .sessions
-            .values()
-            .filter(|s| s.connected)
-            .filter_map(|s| s.leaf)
-            .collect();
-        live.sort_unstable();
+        let live = self.live().into_iter().collect();
         let message = ServerMessage::Presence { at: self.at(), live };
         self.broadcast(&message);
     }
@@ -205,50 +203,53 @@ impl Service {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.connected = false;
             session.heard = now;
+            if let Some(leaf) = session.leaf {
+                self.delivery.lost(leaf, now);
+            }
         }
         self.presence();
+        self.step(now);
     }
 
-    pub fn next_event(&self) -> Option<UnixMillis> {
-        let creator = self.creator.map(|_| self.asked_at + GONE);
-        let gone = self
-            .sessions
-            .values()
-            .filter(|s| s.leaf.is_some() && !s.connected)
-            .map(|s| s.heard + GONE);
-        gone.chain(self.batch_due).chain(creator).min()
+    pub fn next_event(&self, now: UnixMillis) -> Option<UnixMillis> {
+        let creator = self.creator.map(|_| self.asked_at + CREATE);
+        let delivery = self.room.as_ref().and_then(|_| self.delivery.next(now));
+        creator.into_iter().chain(delivery).min()
     }
 
     pub fn tick(&mut self, now: UnixMillis) {
-        let gone: Vec<u32> = self
-            .sessions
-            .values()
-            .filter(|s| !s.connected && now >= s.heard + GONE)
-            .filter_map(|s| s.leaf)
-            .filter(|leaf| !self.leaving.contains(leaf))
-            .collect();
-        for session in self.sessions.values_mut() {
-            if session.leaf.is_some() && !session.connected && now >= session.heard + GONE {
-                // Asked once.
-                session.heard = UnixMillis(u64::MAX / 2);
-            }
-        }
-        self.leaving.extend(gone);
         // Whoever was asked to make the group and does not is passed over.
         if let Some(creator) = self.creator
-            && (!self.sessions[&creator].connected || now >= self.asked_at + GONE)
+            && (!self.sessions[&creator].connected || now >= self.asked_at + CREATE)
         {
             self.creator = None;
             self.admit_first(now);
         }
-        self.end_if_abandoned(now);
-        if !self.leaving.is_empty() && self.batch_due.is_none() {
-            self.batch_due = Some(now);
+        self.step(now);
+    }
+
+    /// Everything that follows from the state.
+    fn step(&mut self, now: UnixMillis) {
+        let live = self.live();
+        if let Some(room) = self.room.as_ref().filter(|_| !self.is_dying()) {
+            self.delivery.look(room, &live, now);
+            if self.delivery.is_over(room, &live, now) {
+                self.end_group(now);
+            }
+            self.propose_if_due(now);
         }
-        if self.batch_due.is_some_and(|due| now >= due) {
-            self.batch_due = None;
-            self.propose(now);
-        }
+    }
+
+    /// Whether it is a member of the present group, which it names.
+    fn holds(&self, id: Id, at: &GroupEpoch) -> bool {
+        let group = self.room.as_ref().map(PublicRoom::group_id);
+        group == Some(at.group_id.as_slice()) && self.sessions[&id].leaf.is_some()
+    }
+
+    /// Leaves whose holders are connected.
+    fn live(&self) -> BTreeSet<u32> {
+        let connected = self.sessions.values().filter(|s| s.connected);
+        connected.filter_map(|s| s.leaf).collect()
     }
 
     pub fn receive(&mut self, id: Id, message: ClientMessage, now: UnixMillis) {
@@ -269,9 +270,20 @@ impl Service {
             }
             ClientMessage::Ack { at } => {
                 if let Some(leaf) = self.sessions[&id].leaf {
+                    if self.room.is_some() && self.at() == at {
+                        self.delivery.acked(leaf);
+                    }
                     self.broadcast(&ServerMessage::Ack { at, leaf });
                 }
             }
+            ClientMessage::Application { at, .. } if !self.holds(id, &at) => self.send(
+                id,
+                ServerMessage::Error {
+                    code: ErrorCode::UnexpectedMessage,
+                    message: "not a member of that group".to_owned(),
+                    fatal: false,
+                },
+            ),
             ClientMessage::Application { at, message } => {
                 self.broadcast(&ServerMessage::Application { at, message });
             }
@@ -279,17 +291,15 @@ impl Service {
             ClientMessage::Leave {} => {
                 let session = self.sessions.get_mut(&id).unwrap();
                 session.connected = false;
-                session.heard = UnixMillis(u64::MAX / 2);
                 if let Some(leaf) = session.leaf {
-                    self.leaving.push(leaf);
+                    self.delivery.leaves(leaf, now);
                 }
                 self.waiting.retain(|w| w.id != id || w.proposed);
-                self.end_if_abandoned(now);
-                self.batch_due = Some(now);
                 self.presence();
             }
             ClientMessage::Ping {} => self.send(id, ServerMessage::Pong {}),
         }
+        self.step(now);
     }
 
     fn on_hello(&mut self, id: Id, resume: Option<&GroupEpoch>, now: UnixMillis) {
@@ -353,9 +363,9 @@ impl Service {
 
     fn on_certificate_request(&mut self, id: Id, public_key: &Bytes, proof: &Bytes, now: UnixMillis) {
         let session = self.sessions[&id].clone();
-        let key = match self.profile {
-            Profile::Standard => PublicKey::Ed25519(public_key.as_slice().try_into().unwrap()),
-            Profile::Fips => PublicKey::P256(public_key.as_slice().try_into().unwrap()),
+        let key = match self.profile.scheme() {
+            Scheme::Ed25519 => PublicKey::Ed25519(public_key.as_slice().try_into().unwrap()),
+            Scheme::P256 => PublicKey::P256(public_key.as_slice().try_into().unwrap()),
         };
         let tbs = certificate_request_tbs(&session.sign_in, public_key.as_slice());
         assert!(key.verify(&tbs, proof.as_slice()), "the request is signed by its key");
@@ -378,6 +388,33 @@ impl Service {
                 receipt,
             },
         );
+    }
+
+    /// How it stands, for whoever looks for the cause of a failure.
+    pub fn story(&self) -> String {
+        let room = self.room.as_ref().map(|room| {
+            let pending: Vec<String> = room
+                .pending()
+                .iter()
+                .map(|p| format!("{:?}", p.what().wish()))
+                .collect();
+            (room.epoch(), room.roster().leaves().collect::<Vec<_>>(), pending)
+        });
+        let sessions: Vec<_> = self.sessions.iter().map(|(id, s)| (*id, s.connected, s.leaf)).collect();
+        let waiting: Vec<_> = self.waiting.iter().map(|w| (w.id, w.proposed)).collect();
+        format!(
+            "room {room:?}, sessions {sessions:?}, waiting {waiting:?}, creator {:?}, {:?}",
+            self.creator, self.delivery
+        )
+    }
+
+    /// The room's group is over, and nobody is told.
+    pub fn forget(&mut self) {
+        self.room = None;
+        self.creator = None;
+        for session in self.sessions.values_mut() {
+            session.leaf = None;
+        }
     }
 
     /// From now on this client is shown the epochs in another log.

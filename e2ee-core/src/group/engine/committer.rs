@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::timing;
+use crate::group::pace::UNASKED_AFTER;
 use crate::time::UnixMillis;
 use crate::wire::delivery::CommitRefusal;
 
@@ -100,7 +101,8 @@ impl Committer {
             return Some(self.pending_since + timing::commit_after(place));
         }
         let rekey = self.entered + timing::rekey_after(place);
-        let renew = self.own_leaf_since + timing::renew_after(self.own);
+        // EPOC-12: many leaves come of age together.
+        let renew = (self.own_leaf_since + timing::renew_after(self.own)).max(self.entered + UNASKED_AFTER);
         Some(rekey.min(renew))
     }
 

@@ -193,6 +193,7 @@ impl State {
             } => match self {
                 Self::AwaitingCertificate(state) => state.on_error(code, &message, cx),
                 Self::AwaitingAdmission(state) => state.on_error(code, &message, cx),
+                Self::Member(state) => state.on_error(code, &message, cx),
                 other => {
                     cx.warn(&format!("The server reports: {message}"));
                     other

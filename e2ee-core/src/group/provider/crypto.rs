@@ -1,4 +1,5 @@
-//! The algorithms of the room profiles (RFC 9420 section 17.1: suites 0x0001 and 0x0002) and no others.
+//! The algorithms of the room profiles (RFC 9420 section 17.1: suites 0x0001 and 0x0002; with the feature `pq` also
+//! 0x004D of its draft) and no others.
 //!
 //! AES-GCM is the engine of the frames, so a browser loads one. Signatures are checked by [`PublicKey`], as those of
 //! certificates are.
@@ -17,15 +18,18 @@ use sha2::{Digest, Sha256};
 use tls_codec::SecretVLBytes;
 use zeroize::Zeroizing;
 
-use super::hpke::{self, Context};
-use super::kem::{Kem, KeyPair, SECRET_LEN, Secret};
+use super::aead::Aead;
+use super::dh_kem::DhKem;
+use super::hpke::Context;
+use super::kem::{Encapsulated, Kem, KemError, SECRET_LEN, Secret};
 use super::{Poisoned, SeededRand};
-use crate::aead::NONCE_LEN;
 use crate::identity::PublicKey;
 
-const SUITES: [Ciphersuite; 2] = [
+const SUITES: &[Ciphersuite] = &[
     Ciphersuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519,
     Ciphersuite::MLS_128_DHKEMP256_AES128GCM_SHA256_P256,
+    #[cfg(feature = "pq")]
+    Ciphersuite::MLS_256_XWING_CHACHA20POLY1305_SHA256_Ed25519,
 ];
 
 /// Stateless but for the randomness of ephemeral keys.
@@ -45,19 +49,25 @@ impl Crypto {
         Self { rand: None }
     }
 
-    /// MLSP-3: key material for one key pair, from the engine's seed.
+    /// MLSP-3: from the engine's seed.
+    fn fill(&self, out: &mut [u8]) -> Result<(), KemError> {
+        let rand = self.rand.as_ref().ok_or(KemError::Randomness)?;
+        rand.fill(out).map_err(|Poisoned| KemError::Randomness)
+    }
+
+    /// Key material for one key pair.
     fn ikm(&self) -> Result<Secret, CryptoError> {
-        let rand = self.rand.as_ref().ok_or(CryptoError::InsufficientRandomness)?;
         let mut ikm = Secret::default();
-        rand.fill(ikm.as_mut())
-            .map_err(|Poisoned| CryptoError::InsufficientRandomness)?;
+        self.fill(ikm.as_mut())
+            .map_err(|_| CryptoError::InsufficientRandomness)?;
         Ok(ikm)
     }
 
-    /// RFC 9180 section 4.1: the ephemeral key pair of an encapsulation, from fresh key material.
-    fn ephemeral(&self, kem: Kem) -> Result<KeyPair, CryptoError> {
-        kem.derive_key_pair(self.ikm()?.as_ref())
-            .map_err(|_| CryptoError::SenderSetupError)
+    fn encap(&self, kem: Kem, receiver: &[u8]) -> Result<Encapsulated, CryptoError> {
+        kem.encap(receiver, |out| self.fill(out)).map_err(|error| match error {
+            KemError::Randomness => CryptoError::InsufficientRandomness,
+            _ => CryptoError::SenderSetupError,
+        })
     }
 }
 
@@ -115,7 +125,9 @@ impl OpenMlsCrypto for Crypto {
         nonce: &[u8],
         aad: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
-        hpke::seal(key, aes_128_gcm_nonce(alg, nonce)?, aad, data).ok_or(CryptoError::CryptoLibraryError)
+        let nonce = nonce.try_into().map_err(|_| CryptoError::InvalidLength)?;
+        let sealed = aead_of(alg)?.seal(key, nonce, aad, data);
+        sealed.ok_or(CryptoError::CryptoLibraryError)
     }
 
     fn aead_decrypt(
@@ -126,7 +138,9 @@ impl OpenMlsCrypto for Crypto {
         nonce: &[u8],
         aad: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
-        hpke::open(key, aes_128_gcm_nonce(alg, nonce)?, aad, ct_tag).ok_or(CryptoError::AeadDecryptionError)
+        let nonce = nonce.try_into().map_err(|_| CryptoError::InvalidLength)?;
+        let opened = aead_of(alg)?.open(key, nonce, aad, ct_tag);
+        opened.ok_or(CryptoError::AeadDecryptionError)
     }
 
     fn signature_key_gen(&self, alg: SignatureScheme) -> Result<(Vec<u8>, Vec<u8>), CryptoError> {
@@ -138,7 +152,8 @@ impl OpenMlsCrypto for Crypto {
             }
             SignatureScheme::ECDSA_SECP256R1_SHA256 => {
                 // The derivation of HPKE keys gives a uniform scalar of the same group.
-                let pair = self.ephemeral(Kem::P256)?;
+                let pair = DhKem::P256.derive_key_pair(self.ikm()?.as_ref());
+                let pair = pair.map_err(|_| CryptoError::CryptoLibraryError)?;
                 Ok((pair.private.to_vec(), pair.public))
             }
             _ => Err(CryptoError::UnsupportedSignatureScheme),
@@ -191,12 +206,12 @@ impl OpenMlsCrypto for Crypto {
         ptxt: &[u8],
     ) -> Result<HpkeCiphertext, CryptoError> {
         let kem = kem_of(&config)?;
-        let ephemeral = self.ephemeral(kem)?;
-        let ciphertext = Context::sender(kem, pk_r, info, &ephemeral)
+        let Encapsulated { enc, secret } = self.encap(kem, pk_r)?;
+        let ciphertext = Context::new(kem, &secret, info)
             .and_then(|context| context.seal(aad, ptxt))
             .map_err(|_| CryptoError::HpkeEncryptionError)?;
         Ok(HpkeCiphertext {
-            kem_output: ephemeral.public.into(),
+            kem_output: enc.into(),
             ciphertext: ciphertext.into(),
         })
     }
@@ -210,7 +225,9 @@ impl OpenMlsCrypto for Crypto {
         aad: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
         let kem = kem_of(&config)?;
-        Context::receiver(kem, input.kem_output.as_slice(), &private(sk_r)?, info)
+        let secret = kem.decap(input.kem_output.as_slice(), &private(sk_r)?);
+        let secret = secret.map_err(|_| CryptoError::HpkeDecryptionError)?;
+        Context::new(kem, &secret, info)
             .and_then(|context| context.open(aad, input.ciphertext.as_slice()))
             .map_err(|_| CryptoError::HpkeDecryptionError)
     }
@@ -224,12 +241,12 @@ impl OpenMlsCrypto for Crypto {
         exporter_length: usize,
     ) -> Result<(KemOutput, ExporterSecret), CryptoError> {
         let kem = kem_of(&config)?;
-        let ephemeral = self.ephemeral(kem)?;
-        let secret = Context::sender(kem, pk_r, info, &ephemeral)
+        let Encapsulated { enc, secret } = self.encap(kem, pk_r)?;
+        let secret = Context::new(kem, &secret, info)
             .map_err(|_| CryptoError::SenderSetupError)?
             .export(exporter_context, exporter_length)
             .map_err(|_| CryptoError::ExporterError)?;
-        Ok((ephemeral.public, secret.into()))
+        Ok((enc, secret.into()))
     }
 
     fn hpke_setup_receiver_and_export(
@@ -241,7 +258,10 @@ impl OpenMlsCrypto for Crypto {
         exporter_context: &[u8],
         exporter_length: usize,
     ) -> Result<ExporterSecret, CryptoError> {
-        let secret = Context::receiver(kem_of(&config)?, enc, &private(sk_r)?, info)
+        let kem = kem_of(&config)?;
+        let secret = kem.decap(enc, &private(sk_r)?);
+        let secret = secret.map_err(|_| CryptoError::ReceiverSetupError)?;
+        let secret = Context::new(kem, &secret, info)
             .map_err(|_| CryptoError::ReceiverSetupError)?
             .export(exporter_context, exporter_length)
             .map_err(|_| CryptoError::ExporterError)?;
@@ -267,22 +287,29 @@ fn sha256_only(hash: HashType) -> Result<(), CryptoError> {
     }
 }
 
-fn aes_128_gcm_nonce(alg: AeadType, nonce: &[u8]) -> Result<&[u8; NONCE_LEN], CryptoError> {
+fn aead_of(alg: AeadType) -> Result<Aead, CryptoError> {
     match alg {
-        AeadType::Aes128Gcm => nonce.try_into().map_err(|_| CryptoError::InvalidLength),
+        AeadType::Aes128Gcm => Ok(Aead::Aes128Gcm),
+        #[cfg(feature = "pq")]
+        AeadType::ChaCha20Poly1305 => Ok(Aead::ChaCha20Poly1305),
         _ => Err(CryptoError::UnsupportedAeadAlgorithm),
     }
 }
 
-/// MLSP-1.
+/// MLSP-1: each KEM with the KDF and the AEAD of its suite.
 fn kem_of(config: &HpkeConfig) -> Result<Kem, CryptoError> {
-    if config.2 != HpkeAeadType::AesGcm128 {
-        return Err(CryptoError::UnsupportedAeadAlgorithm);
-    }
-    match (config.0, config.1) {
-        (HpkeKemType::DhKem25519, HpkeKdfType::HkdfSha256) => Ok(Kem::X25519),
-        (HpkeKemType::DhKemP256, HpkeKdfType::HkdfSha256) => Ok(Kem::P256),
-        _ => Err(CryptoError::UnsupportedKdf),
+    let kem = match (config.0, config.1) {
+        (HpkeKemType::DhKem25519, HpkeKdfType::HkdfSha256) => Kem::Dh(DhKem::X25519),
+        (HpkeKemType::DhKemP256, HpkeKdfType::HkdfSha256) => Kem::Dh(DhKem::P256),
+        #[cfg(feature = "pq")]
+        (HpkeKemType::XWingKemDraft6, HpkeKdfType::HkdfSha256) => Kem::XWing,
+        _ => return Err(CryptoError::UnsupportedKdf),
+    };
+    match (config.2, kem.aead()) {
+        (HpkeAeadType::AesGcm128, Aead::Aes128Gcm) => Ok(kem),
+        #[cfg(feature = "pq")]
+        (HpkeAeadType::ChaCha20Poly1305, Aead::ChaCha20Poly1305) => Ok(kem),
+        _ => Err(CryptoError::UnsupportedAeadAlgorithm),
     }
 }
 

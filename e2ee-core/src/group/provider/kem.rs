@@ -1,11 +1,13 @@
-//! The key encapsulation of HPKE: DHKEM over X25519 and over P-256, each with HKDF-SHA256 (RFC 9180 section 4.1).
+//! The key encapsulation of HPKE: DHKEM for the profiles of RFC 9420, X-Wing for the experimental one.
 
-use hkdf::{Hkdf, HkdfExtract};
-use p256::elliptic_curve::sec1::ToEncodedPoint;
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
-/// Bytes of a shared secret and of a private key, in both (RFC 9180 section 7.1, Nsecret and Nsk).
+use super::aead::Aead;
+use super::dh_kem::DhKem;
+#[cfg(feature = "pq")]
+use super::x_wing;
+
+/// Bytes of a shared secret and of a private key, in all of them (RFC 9180 section 7.1, Nsecret and Nsk).
 pub(super) const SECRET_LEN: usize = 32;
 
 pub(super) type Secret = Zeroizing<[u8; SECRET_LEN]>;
@@ -21,12 +23,15 @@ pub(super) enum KemError {
     KeyMaterial,
     #[error("more output than HKDF-SHA256 gives")]
     OutputLength,
+    #[error("there is no randomness to be had")]
+    Randomness,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kem {
-    X25519,
-    P256,
+    Dh(DhKem),
+    #[cfg(feature = "pq")]
+    XWing,
 }
 
 /// `private` as SerializePrivateKey, `public` as SerializePublicKey writes it.
@@ -35,126 +40,70 @@ pub(super) struct KeyPair {
     pub(super) public: Vec<u8>,
 }
 
+/// What goes to the receiver, and what both sides then hold.
+pub(super) struct Encapsulated {
+    pub(super) enc: Vec<u8>,
+    pub(super) secret: Secret,
+}
+
 impl Kem {
-    /// RFC 9180 section 7.1.
+    /// RFC 9180 section 7.1; X-Wing's by its draft.
     pub(super) const fn id(self) -> u16 {
         match self {
-            Self::P256 => 0x0010,
-            Self::X25519 => 0x0020,
+            Self::Dh(kem) => kem.id(),
+            #[cfg(feature = "pq")]
+            Self::XWing => 0x647A,
         }
     }
 
-    /// DeriveKeyPair of section 7.1.3.
+    /// The AEAD of the MLS suite that this KEM is of.
+    pub(super) const fn aead(self) -> Aead {
+        match self {
+            Self::Dh(_) => Aead::Aes128Gcm,
+            #[cfg(feature = "pq")]
+            Self::XWing => Aead::ChaCha20Poly1305,
+        }
+    }
+
     pub(super) fn derive_key_pair(self, ikm: &[u8]) -> Result<KeyPair, KemError> {
-        let labels = Labels::kem(self);
-        let prk = labels.extract(&[], b"dkp_prk", ikm);
-        let mut private = Secret::default();
         match self {
-            Self::X25519 => labels.expand(&prk, b"sk", &[], private.as_mut())?,
-            Self::P256 => {
-                // Rejection sampling; a first candidate fails with probability 2^-32.
-                let fits = (0..=u8::MAX).find(|counter| {
-                    labels.expand(&prk, b"candidate", &[*counter], private.as_mut()).is_ok()
-                        && p256::SecretKey::from_slice(private.as_ref()).is_ok()
-                });
-                fits.ok_or(KemError::KeyMaterial)?;
+            Self::Dh(kem) => kem.derive_key_pair(ikm),
+            #[cfg(feature = "pq")]
+            Self::XWing => Ok(x_wing::derive_key_pair(ikm)),
+        }
+    }
+
+    /// Encap, with fresh randomness from `fill`.
+    pub(super) fn encap(
+        self,
+        receiver: &[u8],
+        fill: impl Fn(&mut [u8]) -> Result<(), KemError>,
+    ) -> Result<Encapsulated, KemError> {
+        match self {
+            Self::Dh(kem) => {
+                let mut ikm = Secret::default();
+                fill(ikm.as_mut())?;
+                let ephemeral = kem.derive_key_pair(ikm.as_ref())?;
+                let secret = kem.encap(receiver, &ephemeral)?;
+                Ok(Encapsulated {
+                    enc: ephemeral.public,
+                    secret,
+                })
+            }
+            #[cfg(feature = "pq")]
+            Self::XWing => {
+                let mut randomness = Zeroizing::new([0; x_wing::RANDOMNESS]);
+                fill(randomness.as_mut())?;
+                x_wing::encap(receiver, &randomness)
             }
         }
-        let public = self.public_of(&private)?;
-        Ok(KeyPair { private, public })
     }
 
-    /// Encap: the shared secret, given the ephemeral key pair whose public key goes to the receiver.
-    pub(super) fn encap(self, receiver: &[u8], ephemeral: &KeyPair) -> Result<Secret, KemError> {
-        let dh = self.dh(&ephemeral.private, receiver)?;
-        self.extract_and_expand(&dh, &ephemeral.public, receiver)
-    }
-
-    /// Decap: the same from the other side.
     pub(super) fn decap(self, enc: &[u8], private: &Secret) -> Result<Secret, KemError> {
-        let dh = self.dh(private, enc)?;
-        self.extract_and_expand(&dh, enc, &self.public_of(private)?)
-    }
-
-    fn extract_and_expand(self, dh: &Secret, enc: &[u8], receiver: &[u8]) -> Result<Secret, KemError> {
-        let labels = Labels::kem(self);
-        let prk = labels.extract(&[], b"eae_prk", dh.as_ref());
-        let mut shared = Secret::default();
-        labels.expand(&prk, b"shared_secret", &[enc, receiver].concat(), shared.as_mut())?;
-        Ok(shared)
-    }
-
-    /// MLSP-2: section 7.1.4 asks for both checks: the point is on the curve, and X25519 did not give zero.
-    fn dh(self, private: &Secret, public: &[u8]) -> Result<Secret, KemError> {
         match self {
-            Self::X25519 => {
-                let public: [u8; 32] = public.try_into().map_err(|_| KemError::PublicKey)?;
-                let shared = x25519_dalek::StaticSecret::from(**private).diffie_hellman(&public.into());
-                if !shared.was_contributory() {
-                    return Err(KemError::PublicKey);
-                }
-                Ok(Zeroizing::new(shared.to_bytes()))
-            }
-            Self::P256 => {
-                let private = p256_private(private)?;
-                // Section 7.1.1: uncompressed, and nothing else.
-                if public.len() != 65 {
-                    return Err(KemError::PublicKey);
-                }
-                let public = p256::PublicKey::from_sec1_bytes(public).map_err(|_| KemError::PublicKey)?;
-                let shared = p256::ecdh::diffie_hellman(private.to_nonzero_scalar(), public.as_affine());
-                Ok(Zeroizing::new((*shared.raw_secret_bytes()).into()))
-            }
+            Self::Dh(kem) => kem.decap(enc, private),
+            #[cfg(feature = "pq")]
+            Self::XWing => x_wing::decap(enc, private),
         }
-    }
-
-    fn public_of(self, private: &Secret) -> Result<Vec<u8>, KemError> {
-        Ok(match self {
-            Self::X25519 => {
-                let private = x25519_dalek::StaticSecret::from(**private);
-                x25519_dalek::PublicKey::from(&private).to_bytes().to_vec()
-            }
-            Self::P256 => p256_private(private)?
-                .public_key()
-                .to_encoded_point(false)
-                .as_bytes()
-                .to_vec(),
-        })
-    }
-}
-
-fn p256_private(bytes: &Secret) -> Result<p256::SecretKey, KemError> {
-    p256::SecretKey::from_slice(bytes.as_ref()).map_err(|_| KemError::PrivateKey)
-}
-
-/// LabeledExtract and LabeledExpand of section 4, for one `suite_id`.
-pub(super) struct Labels(Vec<u8>);
-
-const VERSION: &[u8] = b"HPKE-v1";
-
-impl Labels {
-    fn kem(kem: Kem) -> Self {
-        Self([b"KEM".as_slice(), &kem.id().to_be_bytes()].concat())
-    }
-
-    pub(super) fn hpke(kem: u16, kdf: u16, aead: u16) -> Self {
-        let ids = [kem, kdf, aead].map(u16::to_be_bytes).concat();
-        Self([b"HPKE".as_slice(), &ids].concat())
-    }
-
-    pub(super) fn extract(&self, salt: &[u8], label: &[u8], ikm: &[u8]) -> Secret {
-        let mut extract = HkdfExtract::<Sha256>::new(Some(salt));
-        for part in [VERSION, self.0.as_slice(), label, ikm] {
-            extract.input_ikm(part);
-        }
-        let (prk, _) = extract.finalize();
-        Zeroizing::new(prk.into())
-    }
-
-    pub(super) fn expand(&self, prk: &Secret, label: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), KemError> {
-        let length = u16::try_from(out.len()).map_err(|_| KemError::OutputLength)?;
-        let hkdf = Hkdf::<Sha256>::from_prk(prk.as_ref()).map_err(|_| KemError::OutputLength)?;
-        hkdf.expand_multi_info(&[&length.to_be_bytes(), VERSION, &self.0, label, info], out)
-            .map_err(|_| KemError::OutputLength)
     }
 }

@@ -2,7 +2,8 @@
 //! away with the group.
 //!
 //! ```text
-//! Provider -> crypto (the suites of the room profiles) -> hpke (RFC 9180) -> kem
+//! Provider -> crypto (the suites of the room profiles) -> hpke (RFC 9180) -> kem -> dh_kem, x_wing (profile `pq`)
+//!                                                      -> aead
 //!          -> rand   (one ChaCha20 for all that OpenMLS draws)
 //!          -> storage (private keys in wait, and nothing else)
 //! ```
@@ -10,12 +11,17 @@
 //! knows, and a browser would load them all; it draws the randomness of HPKE from the platform, and a meeting would not
 //! run again from its seed; and it keeps every secret of an epoch a second time, as JSON.
 
+mod aead;
 mod crypto;
+mod dh_kem;
 mod hpke;
 mod kem;
+mod labels;
 mod storage;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "pq")]
+mod x_wing;
 
 use std::sync::{Arc, Mutex};
 

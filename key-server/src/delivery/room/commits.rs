@@ -1,13 +1,13 @@
 //! Commits: checked as members check them, accepted once per epoch, stored with their entry on the log, then told.
 
-use e2ee_core::group::Refusal;
 use e2ee_core::group::check::Change;
+use e2ee_core::group::delivery::{Delivery, Turn, reason_for};
 use e2ee_core::log::entry::LogEntry;
 use e2ee_core::wire::Bytes;
 use e2ee_core::wire::delivery::{CommitRefusal, GroupEpoch, ServerMessage};
 
 use super::{Room, Standing};
-use crate::clock::now;
+use crate::clock::{now, steady};
 use crate::delivery::ConnectionId;
 use crate::error::Error;
 use crate::ids;
@@ -35,21 +35,19 @@ impl Room {
             self.send(id, &refuse(CommitRefusal::TooLarge, "commit or Welcome is too large"));
             return Ok(());
         }
-        let Some(own) = self.at().filter(|own| own.group_id == at.group_id) else {
-            self.send(id, &refuse(CommitRefusal::WrongEpoch, "this is not the room's group"));
-            return Ok(());
-        };
-        if at.epoch < own.epoch {
-            return self.on_late_commit(id, at, &commit).await;
+        match Delivery::turn(self.at().as_ref(), &at) {
+            Turn::Now => {}
+            Turn::Late => return self.on_late_commit(id, at, &commit).await,
+            Turn::Never => {
+                let detail = "this is not the room's group, or it is not there yet";
+                self.send(id, &refuse(CommitRefusal::WrongEpoch, detail));
+                return Ok(());
+            }
         }
         let Some(leaf) = self.leaf_in_group(id) else {
             self.send(id, &refuse(CommitRefusal::Invalid, "not a member of that group"));
             return Ok(());
         };
-        if at.epoch > own.epoch {
-            self.send(id, &refuse(CommitRefusal::WrongEpoch, "the group is not there yet"));
-            return Ok(());
-        }
         let Some(group) = &mut self.group else { return Ok(()) };
         let checked =
             match group
@@ -68,6 +66,11 @@ impl Room {
                     return Ok(());
                 }
             };
+        // EPOC-12: what nobody asked for can wait.
+        if group.public.pending().is_empty() && !group.delivery.takes_unasked(steady()) {
+            self.send(id, &refuse(CommitRefusal::RateLimited, "the epoch is too young"));
+            return Ok(());
+        }
 
         // DLVR-1 and DLVR-2: the entry on the log and the commit are stored together or not at all, before any answer.
         let salt = ids::random::<32>();
@@ -95,9 +98,9 @@ impl Room {
             .public
             .merge(checked)
             .map_err(|_| Error::Bug("a checked commit could not be merged"))?;
+        let newcomers = change.added.iter().map(e2ee_core::identity::Member::leaf).collect();
+        group.delivery.entered(newcomers, steady());
         group.next_seq = 0;
-        group.proposed_at = None;
-        group.acks.clear();
         group.reminded.clear();
         tracing::info!(epoch = change.epoch, members = change.roster.len(), "a new epoch");
         let receipt = self.shared.log.receipt(log_index).await?;
@@ -201,21 +204,11 @@ impl Room {
                 // Whoever went before being let in, or asks anew meanwhile, holds nothing of this leaf: removed at once.
                 None => {
                     if let Some(group) = &mut self.group {
-                        group.leaving.insert(leaf);
+                        group.delivery.leaves(leaf, steady());
                     }
                 }
             }
         }
         Ok(())
-    }
-}
-
-fn reason_for(refusal: &Refusal) -> CommitRefusal {
-    match refusal {
-        // PF-05: a commit that adds brings the Welcome for exactly those whom it adds.
-        Refusal::WelcomeMissing | Refusal::WelcomeSurplus => CommitRefusal::WelcomeMissing,
-        Refusal::ProposalLeftOut => CommitRefusal::ProposalsMissing,
-        Refusal::WrongEpoch { .. } => CommitRefusal::WrongEpoch,
-        _ => CommitRefusal::Invalid,
     }
 }

@@ -1,13 +1,14 @@
 //! The first member makes the group: asked for once per generation, accepted once.
 
 use e2ee_core::group::PublicRoom;
+use e2ee_core::group::delivery::Delivery;
 use e2ee_core::log::entry::LogEntry;
 use e2ee_core::wire::delivery::{EndReason, ErrorCode, GroupEpoch, ServerMessage};
 use e2ee_core::wire::transcript;
 use tokio::time::Instant;
 
 use super::{Creating, Group, Room, Standing, ended};
-use crate::clock::now;
+use crate::clock::{now, steady};
 use crate::delivery::{ConnectionId, error};
 use crate::error::Error;
 use crate::ids;
@@ -109,7 +110,7 @@ impl Room {
             return Ok(());
         }
         db.commit().await.map_err(crate::StorageError::from)?;
-        self.group = Some(Group::new(public));
+        self.group = Some(Group::new(public, Delivery::new(self.timing(), steady())));
         self.creating = None;
         let receipt = self.shared.log.receipt(log_index).await?;
         let at = GroupEpoch {
@@ -174,14 +175,11 @@ impl Room {
 }
 
 impl Group {
-    pub(super) fn new(public: PublicRoom) -> Self {
+    pub(super) fn new(public: PublicRoom, delivery: Delivery) -> Self {
         Self {
             public,
+            delivery,
             next_seq: 0,
-            proposed_at: None,
-            absent: Default::default(),
-            leaving: Default::default(),
-            acks: Default::default(),
             reminded: Default::default(),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use e2ee_core::group::delivery::Delivery;
 use e2ee_core::group::{PublicRoom, Refusal};
 use e2ee_core::time::UnixMillis;
 
@@ -24,7 +25,6 @@ impl Room {
             group: None,
             creating: None,
             next_generation: 0,
-            gathering: None,
             presence_changed: false,
             shared,
         };
@@ -60,9 +60,12 @@ impl Room {
                 Ok(public) => public,
                 Err(refusal) => return Ok(Err(refusal)),
             };
+            // When the present epoch began, and the one before.
+            let mut times = (created, UnixMillis(0));
             for commit in groups::commits_from(&mut db, group_id, 0).await? {
                 // Certificates were checked by the clock of then.
                 let at = UnixMillis(commit.stored_at);
+                times = (at, times.0);
                 let proposals = groups::proposals(&mut db, group_id, commit.epoch).await?;
                 if let Err(refusal) = apply(&mut public, &proposals, at).and_then(|()| {
                     let checked = public.replay_commit(&commit.message, at)?;
@@ -75,7 +78,8 @@ impl Room {
             if let Err(refusal) = apply(&mut public, &pending, now()) {
                 return Ok(Err(refusal));
             }
-            let mut group = Group::new(public);
+            let delivery = Delivery::resumed(self.timing(), times.0, times.1);
+            let mut group = Group::new(public, delivery);
             group.next_seq = pending.len() as u64;
             Ok::<_, Error>(Ok(group))
         };

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
+use e2ee_core::group::delivery::{Delivery, Timing};
 use e2ee_core::group::{CheckedKeyPackage, Profile, PublicRoom};
 use e2ee_core::wire::delivery::{ClientMessage, EndReason, ErrorCode, GroupEpoch, ServerMessage};
 use tokio::sync::{mpsc, watch};
@@ -20,7 +21,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::rooms::stopped;
 use super::{Command, ConnectionId, encode, error};
-use crate::clock::now;
+use crate::clock::{instant_of, now, steady, steady_at};
 use crate::error::Error;
 use crate::server::Shared;
 use crate::store::groups;
@@ -34,8 +35,6 @@ pub(super) struct Room {
     group: Option<Group>,
     creating: Option<Creating>,
     next_generation: u64,
-    /// Since when something waits to be proposed.
-    gathering: Option<Instant>,
     presence_changed: bool,
 }
 
@@ -65,15 +64,10 @@ struct Arrival {
 /// The current generation.
 struct Group {
     public: PublicRoom,
+    /// What is decided and when: the same code runs in the simulator and in the model.
+    delivery: Delivery,
     /// The next proposal's number in this epoch.
     next_seq: u64,
-    proposed_at: Option<Instant>,
-    /// Members without a connection, and since when.
-    absent: BTreeMap<u32, Instant>,
-    /// Members who said that they go.
-    leaving: BTreeSet<u32>,
-    /// Members who hold this epoch's keys.
-    acks: BTreeSet<u32>,
     /// Members who refused something in this epoch and were sent its proposals again.
     reminded: BTreeSet<u32>,
 }
@@ -171,7 +165,7 @@ impl Room {
         if let (Standing::In, Some(leaf)) = (&gone.standing, self.leaf_of(&gone.session))
             && let Some(group) = &mut self.group
         {
-            group.absent.insert(leaf, heard);
+            group.delivery.lost(leaf, steady_at(heard));
         }
         self.presence_changed = true;
     }
@@ -211,7 +205,6 @@ impl Room {
 
     /// Everything that follows from the state.
     async fn step(&mut self) -> Result<(), Error> {
-        self.note_absences();
         if self.is_abandoned() {
             self.end_group().await?;
         }
@@ -228,24 +221,18 @@ impl Room {
         };
         let leaf = self.leaf_of(&gone.session);
         if let (Some(leaf), Some(group)) = (leaf, &mut self.group) {
-            group.leaving.insert(leaf);
-            // Who leaves is not kept waiting for company.
-            self.gathering.get_or_insert_with(Instant::now);
+            group.delivery.leaves(leaf, steady());
         }
         self.presence_changed = true;
     }
 
-    /// DLVR-9: nobody is left who could commit, or is expected back. Whoever is being removed may be connected again, but
-    /// cannot commit its own Remove (RFC 9420 section 12.2).
-    fn is_abandoned(&self) -> bool {
-        let Some(group) = &self.group else { return false };
-        let removed = |leaf| group.public.pending().removes(leaf);
-        let somebody_stays = self
-            .connections
-            .values()
-            .any(|c| matches!(c.standing, Standing::In) && self.leaf_of(&c.session).is_none_or(|leaf| !removed(leaf)));
-        let mut leaves = group.public.roster().leaves();
-        !somebody_stays && leaves.all(|leaf| removed(leaf) || self.is_gone(group, leaf))
+    /// DLVR-9, after a look at who is there.
+    fn is_abandoned(&mut self) -> bool {
+        let live = self.live();
+        let Some(group) = &mut self.group else { return false };
+        let now = steady();
+        group.delivery.look(&group.public, &live, now);
+        group.delivery.is_over(&group.public, &live, now)
     }
 
     async fn end_group(&mut self) -> Result<(), Error> {
@@ -270,16 +257,7 @@ impl Room {
             epoch = group.public.epoch(),
             "a group ended: nobody was left who could commit"
         );
-        self.gathering = None;
         Ok(())
-    }
-
-    fn is_gone(&self, group: &Group, leaf: u32) -> bool {
-        group.leaving.contains(&leaf)
-            || group
-                .absent
-                .get(&leaf)
-                .is_some_and(|since| since.elapsed() >= self.shared.config.timing.gone)
     }
 
     fn somebody_is_in(&self) -> bool {
@@ -309,28 +287,27 @@ impl Room {
 
     /// When to look again although nothing comes in.
     fn next_due(&self) -> Instant {
-        let timing = &self.shared.config.timing;
-        let absences = self
-            .group
-            .iter()
-            .flat_map(|g| g.absent.values())
-            .map(|since| *since + timing.gone);
-        let settled = self
-            .group
-            .as_ref()
-            .and_then(|g| g.proposed_at)
-            .map(|at| at + timing.settle);
-        let gathered = self.gathering.map(|since| since + timing.gather);
-        let creating = self.creating.as_ref().map(|c| c.until);
         let now = Instant::now();
+        let delivery = self.group.as_ref().and_then(|g| g.delivery.next(steady()));
+        let creating = self.creating.as_ref().map(|c| c.until);
         let far = now + std::time::Duration::from_secs(60);
-        absences
-            .chain(settled)
-            .chain(gathered)
+        delivery
+            .map(instant_of)
+            .into_iter()
             .chain(creating)
             .filter(|at| *at > now)
             .min()
             .unwrap_or(far)
+    }
+
+    fn timing(&self) -> Timing {
+        let timing = &self.shared.config.timing;
+        Timing {
+            gather: timing.gather,
+            gone: timing.gone,
+            settle: timing.settle,
+            ..Timing::default()
+        }
     }
 
     fn send(&mut self, id: ConnectionId, message: &ServerMessage) {

@@ -1,9 +1,10 @@
 //! Who is connected, who acknowledged, and what members say to each other.
 
+use std::collections::BTreeSet;
+
 use e2ee_core::identity::Member;
 use e2ee_core::wire::Bytes;
 use e2ee_core::wire::delivery::{ErrorCode, GroupEpoch, MAX_APPLICATION, ServerMessage};
-use tokio::time::Instant;
 
 use super::{Room, Standing};
 use crate::delivery::{ConnectionId, error};
@@ -11,28 +12,10 @@ use crate::relay::relay_room;
 use crate::server::Removal;
 
 impl Room {
-    /// Members without a connection are absent, from now on unless it is known since when; others are not.
-    pub(super) fn note_absences(&mut self) {
-        let live = self.live();
-        let Some(group) = &mut self.group else { return };
-        let roster = group.public.roster();
-        group
-            .absent
-            .retain(|leaf, _| roster.contains(*leaf) && !live.contains(leaf));
-        group
-            .leaving
-            .retain(|leaf| roster.contains(*leaf) && !live.contains(leaf));
-        for leaf in roster.leaves().filter(|leaf| !live.contains(leaf)) {
-            group.absent.entry(leaf).or_insert_with(Instant::now);
-        }
-    }
-
-    /// Leaves whose holders are connected and hold the group, in order.
-    pub(super) fn live(&self) -> Vec<u32> {
+    /// Leaves whose holders are connected and hold the group.
+    pub(super) fn live(&self) -> BTreeSet<u32> {
         let holders = self.connections.values().filter(|c| matches!(c.standing, Standing::In));
-        let mut live: Vec<u32> = holders.filter_map(|c| self.leaf_of(&c.session)).collect();
-        live.sort_unstable();
-        live
+        holders.filter_map(|c| self.leaf_of(&c.session)).collect()
     }
 
     pub(super) fn tell_presence(&mut self) {
@@ -40,7 +23,7 @@ impl Room {
             return;
         }
         if let Some(at) = self.at() {
-            let live = self.live();
+            let live = self.live().into_iter().collect();
             self.fan_out(&ServerMessage::Presence { at, live }, None);
         }
     }
@@ -52,7 +35,7 @@ impl Room {
             return;
         }
         if let Some(group) = &mut self.group
-            && group.acks.insert(leaf)
+            && group.delivery.acked(leaf)
         {
             self.fan_out(&ServerMessage::Ack { at: at.clone(), leaf }, Some(id));
         }

@@ -1,13 +1,14 @@
 //! Arrivals and departures become proposals: gathered, stored, sent to all, and proposed again in the next epoch
 //! when no commit took them up.
 
-use e2ee_core::group::CheckedKeyPackage;
+use std::collections::BTreeSet;
+
 use e2ee_core::group::check::Proposed;
+use e2ee_core::group::{CheckedKeyPackage, Refusal};
 use e2ee_core::wire::delivery::{EndReason, ErrorCode, GroupEpoch, ServerMessage};
-use tokio::time::Instant;
 
 use super::{Arrival, Room, Standing, ended};
-use crate::clock::now;
+use crate::clock::{now, steady};
 use crate::delivery::signer::{self, Wish};
 use crate::delivery::{ConnectionId, error};
 use crate::error::Error;
@@ -35,7 +36,9 @@ impl Room {
         let package = match checked {
             Ok(package) => package,
             Err(refusal) => {
-                self.send(id, &error(ErrorCode::KeyPackageRefused, &refusal.to_string(), false));
+                // CLNT-8: a link that pins other algorithms stays so; asking again would not change it.
+                let fatal = refusal == Refusal::KeyPackageSuite;
+                self.send(id, &error(ErrorCode::KeyPackageRefused, &refusal.to_string(), fatal));
                 return Ok(());
             }
         };
@@ -69,7 +72,7 @@ impl Room {
         // Whoever asks anew holds nothing of the leaf that it had.
         let leaf = self.connections.get(&id).and_then(|c| self.leaf_of(&c.session));
         if let (Some(leaf), Some(group)) = (leaf, &mut self.group) {
-            group.leaving.insert(leaf);
+            group.delivery.leaves(leaf, steady());
         }
         self.set_standing(
             id,
@@ -81,30 +84,13 @@ impl Room {
         Ok(())
     }
 
-    /// DLVR-4: gathered for a moment, so that k arrivals are one commit (PF-35); held back while earlier proposals of this
-    /// epoch are being committed, so that a commit under way is not made invalid by each newcomer.
     pub(super) async fn propose_if_due(&mut self) -> Result<(), Error> {
-        if self.group.is_none() || !self.somebody_is_in() {
-            self.gathering = None;
-            return Ok(());
+        let due = if self.somebody_is_in() { self.due() } else { Vec::new() };
+        let Some(group) = &mut self.group else { return Ok(()) };
+        if group.delivery.proposes(!due.is_empty(), steady()) {
+            self.propose(due).await?;
         }
-        let due = self.due();
-        if due.is_empty() {
-            self.gathering = None;
-            return Ok(());
-        }
-        let timing = &self.shared.config.timing;
-        let since = *self.gathering.get_or_insert_with(Instant::now);
-        let settled = self
-            .group
-            .as_ref()
-            .and_then(|g| g.proposed_at)
-            .is_none_or(|at| at.elapsed() >= timing.settle);
-        if since.elapsed() < timing.gather || !settled {
-            return Ok(());
-        }
-        self.gathering = None;
-        self.propose(due).await
+        Ok(())
     }
 
     /// What the state asks for and is not pending yet: Removes of the gone and of leaves that are being replaced, Adds of
@@ -120,20 +106,20 @@ impl Room {
                 _ => None,
             })
             .collect();
-        let replaced: Vec<u32> = waiting
+        let replaced: BTreeSet<u32> = waiting
             .iter()
             .filter_map(|(_, session, _)| self.leaf_of(session))
             .collect();
-        let mut due = Vec::new();
-        for leaf in group.public.roster().leaves() {
-            if (self.is_gone(group, leaf) || replaced.contains(&leaf)) && !pending.removes(leaf) {
-                due.push(Due {
-                    wish: Wish::Remove(leaf),
-                    certificate_index: None,
-                    for_whom: None,
-                });
-            }
-        }
+        let mut due: Vec<Due> = group
+            .delivery
+            .removals(&group.public, &replaced, steady())
+            .into_iter()
+            .map(|leaf| Due {
+                wish: Wish::Remove(leaf),
+                certificate_index: None,
+                for_whom: None,
+            })
+            .collect();
         for (id, session, arrival) in waiting {
             // One Add per device and epoch: a newer request waits for the next epoch.
             let asked = pending.iter().any(|p| match p.what() {
@@ -200,7 +186,7 @@ impl Room {
             group.next_seq += 1;
         }
         db.commit().await.map_err(crate::StorageError::from)?;
-        group.proposed_at = Some(Instant::now());
+        group.delivery.proposed(steady());
         tracing::debug!(epoch = at.epoch, proposals = accepted.len(), "proposed");
         let message = self.proposals_message(at, accepted).await?;
         self.fan_out(&message, None);

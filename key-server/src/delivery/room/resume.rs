@@ -48,7 +48,7 @@ impl Room {
         }
         self.resend_proposals(id, own.clone(), proposals.next().unwrap_or_default())
             .await?;
-        let acks: Vec<u32> = self.group.iter().flat_map(|g| g.acks.iter().copied()).collect();
+        let acks: Vec<u32> = self.group.iter().flat_map(|g| g.delivery.acks()).collect();
         for leaf in acks {
             self.send(id, &ServerMessage::Ack { at: own.clone(), leaf });
         }

@@ -186,8 +186,14 @@ impl Member {
             return State::Member(self);
         };
         let _ = self.group.clear_pending_commit(self.provider.storage());
-        if reason == CommitRefusal::ProposalsMissing && flight.proposals == self.pending.len() {
-            // In order, what is missing would have been here by now.
+        // HEAL-12: in order, the proposals that are missing, the commit that won, or the end of the group would have been
+        // here by now.
+        let lacks = match reason {
+            CommitRefusal::ProposalsMissing => flight.proposals == self.pending.len(),
+            CommitRefusal::EpochTaken | CommitRefusal::WrongEpoch => true,
+            _ => false,
+        };
+        if lacks {
             self.pursuit.noticed(cx.now);
         }
         if matches!(

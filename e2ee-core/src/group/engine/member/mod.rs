@@ -19,12 +19,13 @@ use super::output::{EndCause, Output, Phase, RosterView};
 use super::pursuit::{Pursuit, Step};
 use crate::group::Refusal;
 use crate::group::check::Pending;
+use crate::group::pace::SWITCH_WITHIN;
 use crate::group::policy::CheckedContext;
 use crate::group::provider::Provider;
 use crate::identity::Roster;
 use crate::time::UnixMillis;
 use crate::wire::Bytes;
-use crate::wire::delivery::{EndReason, GroupEpoch, ServerMessage};
+use crate::wire::delivery::{EndReason, ErrorCode, GroupEpoch, ServerMessage};
 use commit::{Fit, Flight};
 
 /// Application messages are padded to a multiple of this, so that their sizes say little.
@@ -33,7 +34,7 @@ pub(super) const PADDING: usize = 256;
 pub(super) const PAST_EPOCHS: usize = 1;
 const PAST_KEYS_LIVE: Duration = Duration::from_secs(10);
 /// HEAL-2: a sender waits at most this long for the others' acknowledgements.
-const SWITCH_AFTER: Duration = Duration::from_secs(1);
+const SWITCH_AFTER: Duration = SWITCH_WITHIN;
 /// The same where somebody was removed: with the commit's way here it stays under the second of C5.
 const SWITCH_AFTER_REMOVAL: Duration = Duration::from_millis(700);
 const CERTIFICATE_STAGGER: Duration = Duration::from_secs(1);
@@ -208,6 +209,16 @@ impl Member {
                 State::Member(self)
             }
         }
+    }
+
+    /// HEAL-12: a service that does not know this member in this group has ended the group, or removed the member, and its
+    /// word on that did not come. In order it would have been here.
+    pub(super) fn on_error(mut self: Box<Self>, code: ErrorCode, message: &str, cx: &mut Context) -> State {
+        cx.warn(&format!("The server reports: {message}"));
+        if code == ErrorCode::UnexpectedMessage {
+            self.pursuit.noticed(cx.now);
+        }
+        State::Member(self)
     }
 
     /// Everything that is due.

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{config, provider};
 use crate::group::provider::Crypto;
+use crate::group::provider::dh_kem::DhKem;
 use crate::group::provider::hpke::Context;
 use crate::group::provider::kem::Kem;
 
@@ -31,8 +32,8 @@ fn secret(value: &Value) -> Zeroizing<[u8; 32]> {
     Zeroizing::new(bytes(value).try_into().unwrap())
 }
 
-fn kem(id: usize) -> Kem {
-    [Kem::X25519, Kem::P256]
+fn kem(id: usize) -> DhKem {
+    [DhKem::X25519, DhKem::P256]
         .into_iter()
         .find(|kem| usize::from(kem.id()) == id)
         .unwrap()
@@ -62,8 +63,8 @@ fn mlsp_2_rfc_9180_both_sides_come_to_the_appendixs_secrets_and_message() {
         assert_eq!(decapped, shared);
 
         let info = bytes(&case["info"]);
-        let sender = Context::sender(kem, &bytes(&case["pk_r"]), &info, &ephemeral).unwrap();
-        let receiver = Context::receiver(kem, &bytes(&case["enc"]), &secret(&case["sk_r"]), &info).unwrap();
+        let sender = Context::new(Kem::Dh(kem), &shared, &info).unwrap();
+        let receiver = Context::new(Kem::Dh(kem), &decapped, &info).unwrap();
         for context in [&sender, &receiver] {
             let (key, nonce, exporter) = context.parts();
             assert_eq!(key, bytes(&case["key"]));

@@ -7,17 +7,16 @@ use openmls_traits::types::{
     SignatureScheme,
 };
 
-use super::{config, provider};
+use super::{KEMS, config, provider};
 use crate::group::provider::Crypto;
-use crate::group::provider::kem::{Kem, KemError};
-
-const KEMS: [HpkeKemType; 2] = [HpkeKemType::DhKem25519, HpkeKemType::DhKemP256];
+use crate::group::provider::dh_kem::DhKem;
+use crate::group::provider::kem::KemError;
 
 #[test]
 fn mlsp_2_every_flipped_bit_of_a_sealed_secret_is_refused() {
     let provider = provider(1);
     let crypto = provider.crypto();
-    for kem in KEMS {
+    for kem in KEMS.iter().copied() {
         let pair = crypto.derive_hpke_keypair(config(kem), &[7; 32]).unwrap();
         let sealed = crypto
             .hpke_seal(config(kem), &pair.public, b"info", b"aad", b"a path secret")
@@ -57,14 +56,14 @@ fn mlsp_2_every_flipped_bit_of_a_sealed_secret_is_refused() {
 
 #[test]
 fn mlsp_2_a_public_key_that_is_none_is_refused_and_so_is_one_of_small_order() {
-    let x25519 = Kem::X25519.derive_key_pair(&[1; 32]).unwrap();
-    let p256 = Kem::P256.derive_key_pair(&[1; 32]).unwrap();
+    let x25519 = DhKem::X25519.derive_key_pair(&[1; 32]).unwrap();
+    let p256 = DhKem::P256.derive_key_pair(&[1; 32]).unwrap();
     // RFC 7748 section 6.1: zero and one are of small order, the shared secret would be zero.
     let one: Vec<u8> = std::iter::once(1).chain([0; 31]).collect();
     for bad in [vec![0; 32], one, vec![9; 31], vec![9; 33], Vec::new()] {
-        assert_eq!(Kem::X25519.encap(&bad, &x25519).unwrap_err(), KemError::PublicKey);
+        assert_eq!(DhKem::X25519.encap(&bad, &x25519).unwrap_err(), KemError::PublicKey);
         assert_eq!(
-            Kem::X25519.decap(&bad, &x25519.private).unwrap_err(),
+            DhKem::X25519.decap(&bad, &x25519.private).unwrap_err(),
             KemError::PublicKey
         );
     }
@@ -73,11 +72,14 @@ fn mlsp_2_a_public_key_that_is_none_is_refused_and_so_is_one_of_small_order() {
     // The same point in SEC 1's compressed form, which RFC 9180 does not have.
     let compressed = [[2 + (p256.public[64] & 1)].as_slice(), &p256.public[1..33]].concat();
     for bad in [off_curve, compressed, vec![0], vec![4; 65], Vec::new()] {
-        assert_eq!(Kem::P256.encap(&bad, &p256).unwrap_err(), KemError::PublicKey);
-        assert_eq!(Kem::P256.decap(&bad, &p256.private).unwrap_err(), KemError::PublicKey);
+        assert_eq!(DhKem::P256.encap(&bad, &p256).unwrap_err(), KemError::PublicKey);
+        assert_eq!(DhKem::P256.decap(&bad, &p256.private).unwrap_err(), KemError::PublicKey);
     }
     let zero = zeroize::Zeroizing::new([0; 32]);
-    assert_eq!(Kem::P256.decap(&p256.public, &zero).unwrap_err(), KemError::PrivateKey);
+    assert_eq!(
+        DhKem::P256.decap(&p256.public, &zero).unwrap_err(),
+        KemError::PrivateKey
+    );
 }
 
 #[test]
@@ -96,7 +98,7 @@ fn mlsp_1_algorithms_of_no_profile_are_refused() {
         Err(CryptoError::UnsupportedHashAlgorithm)
     );
     assert_eq!(
-        crypto.aead_encrypt(AeadType::ChaCha20Poly1305, &[0; 32], b"", &[0; 12], b""),
+        crypto.aead_encrypt(AeadType::Aes256Gcm, &[0; 32], b"", &[0; 12], b""),
         Err(CryptoError::UnsupportedAeadAlgorithm)
     );
     assert_eq!(
@@ -114,6 +116,12 @@ fn mlsp_1_algorithms_of_no_profile_are_refused() {
             HpkeKemType::DhKem25519,
             HpkeKdfType::HkdfSha256,
             HpkeAeadType::AesGcm256,
+        ),
+        // Each of some suite, but not of one.
+        HpkeConfig(
+            HpkeKemType::DhKem25519,
+            HpkeKdfType::HkdfSha256,
+            HpkeAeadType::ChaCha20Poly1305,
         ),
     ] {
         assert!(crypto.derive_hpke_keypair(other, &[0; 32]).is_err());
@@ -156,7 +164,7 @@ fn lengths_of_another_algorithm_are_refused() {
 #[test]
 fn who_only_verifies_makes_no_keys() {
     let crypto = Crypto::verifying();
-    for kem in KEMS {
+    for kem in KEMS.iter().copied() {
         let public = crypto.derive_hpke_keypair(config(kem), &[5; 32]).unwrap().public;
         assert_eq!(
             crypto.hpke_seal(config(kem), &public, b"", b"", b"secret"),

@@ -3,6 +3,8 @@
 mod figures;
 mod interop;
 mod limits;
+#[cfg(feature = "pq")]
+mod x_wing;
 
 use openmls_traits::types::{HpkeAeadType, HpkeConfig, HpkeKdfType, HpkeKemType};
 use rand_chacha::ChaCha20Rng;
@@ -14,7 +16,19 @@ fn provider(seed: u8) -> Provider {
     Provider::new(&mut ChaCha20Rng::from_seed([seed; 32]))
 }
 
-/// The same shape for both suites.
+/// The KEMs of the suites.
+const KEMS: &[HpkeKemType] = &[
+    HpkeKemType::DhKem25519,
+    HpkeKemType::DhKemP256,
+    #[cfg(feature = "pq")]
+    HpkeKemType::XWingKemDraft6,
+];
+
+/// The same shape for all of them.
 fn config(kem: HpkeKemType) -> HpkeConfig {
-    HpkeConfig(kem, HpkeKdfType::HkdfSha256, HpkeAeadType::AesGcm128)
+    let aead = match kem {
+        HpkeKemType::DhKem25519 | HpkeKemType::DhKemP256 => HpkeAeadType::AesGcm128,
+        _ => HpkeAeadType::ChaCha20Poly1305,
+    };
+    HpkeConfig(kem, HpkeKdfType::HkdfSha256, aead)
 }
