@@ -4,12 +4,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+mod live;
 
 use std::num::NonZeroUsize;
 
-use common::live::{Live, Place};
 use common::offers::{DD, MID, OPUS, VP8};
 use common::{Client, Line, Rtp, key_descriptor};
+use live::{Live, Place};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn frame(sequence: u16) -> Rtp {
@@ -85,11 +86,8 @@ async fn rely_42_answers_have_host_candidates_of_both_families_at_one_port() {
     let text = |all: Vec<std::net::SocketAddr>| all.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(text(alice.candidates("udp")), expected(place.relay.port()));
     assert_eq!(text(alice.candidates("tcp")), expected(place.relay.tcp_port().unwrap()));
-    let tcp = alice.client.answer.lines().filter(|line| line.contains(" tcp "));
-    assert!(
-        tcp.map(|line| line.ends_with("typ host tcptype passive"))
-            .all(|passive| passive)
-    );
+    let mut tcp = alice.client.answer.lines().filter(|line| line.contains(" tcp "));
+    assert!(tcp.all(|line| line.ends_with("typ host tcptype passive")));
 
     let alone = Place::open("127.0.0.1:0", |_| {}).await;
     let mut bob = alone.join("r", "bob").await;

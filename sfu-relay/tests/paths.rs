@@ -221,7 +221,9 @@ fn rely_48_repeating_a_recorded_check_leaves_its_client_its_answers() {
     let (mut world, _, bob) = call();
     let recorded = world.clients[bob].check(true);
     let from = world.clients[bob].address;
-    let answered = (0..1_000).filter(|_| answer_to(&mut world, from, &recorded).is_some()).count();
+    let answered = (0..1_000)
+        .filter(|_| answer_to(&mut world, from, &recorded).is_some())
+        .count();
     assert!(answered < 60, "{answered}");
     let check = world.clients[bob].check(true);
     assert!(answer_to(&mut world, from, &check).is_some());

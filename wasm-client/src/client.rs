@@ -31,7 +31,11 @@ impl Client {
             .ok_or_else(|| JsError::new("the link's fragment is not a SHA-256 hash"))?;
         let profile = Profile::from_name(profile)?;
         // ENGN-1: of a room with FIPS-approved algorithms no frame key is ever set up here.
-        let engines = if profile == Profile::Fips { Engines::Caller } else { Engines::Either };
+        let engines = if profile == Profile::Fips {
+            Engines::Caller
+        } else {
+            Engines::Either
+        };
         let seed = <[u8; 32]>::try_from(seed).map_err(|_| JsError::new("the seed must have 32 bytes"))?;
         let engine = Engine::new(Config {
             seed,
@@ -253,12 +257,13 @@ impl Client {
         let epoch = media.epoch;
         #[cfg(feature = "tap")]
         self.tapped_keys.extend_from_slice(media.base_key.expose());
-        if fresh && !self.frames.serves(suite) {
-            if let Err(refused) = self.frames.start_anew(suite) {
-                return events.push(Event::Refused {
-                    reason: refused.to_string(),
-                });
-            }
+        if fresh
+            && !self.frames.serves(suite)
+            && let Err(refused) = self.frames.start_anew(suite)
+        {
+            return events.push(Event::Refused {
+                reason: refused.to_string(),
+            });
         }
         match self.frames.install(media, now) {
             Ok(()) => events.push(Event::Epoch {

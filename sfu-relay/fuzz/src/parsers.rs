@@ -115,6 +115,7 @@ pub fn offer(data: &[u8]) {
         password: "our-password-our-password",
         fingerprint: &[9; 32],
         candidates: &[],
+        tcp_candidates: &[],
     };
     let answer = write(5, 1, &transport, &media);
     let sections = answer.lines().filter(|line| line.starts_with("m=")).count();

@@ -3,7 +3,6 @@
 
 pub mod bits;
 pub mod client;
-pub mod live;
 pub mod offers;
 
 use std::sync::Arc;

@@ -33,7 +33,7 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "aead",
         about: "AES-GCM in WebAssembly: ours beside aes-gcm and WebCrypto, in Node, Chromium and Firefox",
-        run: browser::aead,
+        run: |_| browser::aead(),
     },
     Bench {
         name: "frame",
@@ -43,7 +43,7 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "frame-web",
         about: "sealing and opening a frame in browsers' workers, beside LiveKit's frame cryptor and DAVE",
-        run: frame_web::run,
+        run: |_| frame_web::run(),
     },
     Bench {
         name: "join",
@@ -53,12 +53,12 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "recovery",
         about: "in real browsers, from a failure of the encryption engine to the next picture",
-        run: browser::recovery,
+        run: |_| browser::recovery(),
     },
     Bench {
         name: "call",
         about: "in Chromium, what the transform costs in a running call, beside none and LiveKit's",
-        run: browser::call,
+        run: |_| browser::call(),
     },
     Bench {
         name: "mls",

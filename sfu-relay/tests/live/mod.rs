@@ -1,4 +1,5 @@
 //! A client with real sockets: signalling by WebSocket, media by UDP or TCP.
+#![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -15,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{Client, Line, Rtp};
+use crate::common::{Client, Line, Rtp};
 
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<TcpStream>>;
 
