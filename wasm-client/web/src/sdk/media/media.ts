@@ -31,6 +31,7 @@ export class Media {
   #successor: RelaySession | null = null;
   #retryMs = FIRST_RETRY_MS;
   #retry: number | undefined;
+  #toldFull = false;
   #keysThere = false;
   #audible = true;
   #starting: Partial<Record<"microphone" | "camera", boolean>> = {};
@@ -165,6 +166,7 @@ export class Media {
         }
         this.#link = "up";
         this.#retryMs = FIRST_RETRY_MS;
+        this.#toldFull = false;
         this.#changes.tell();
       },
       down: () => {
@@ -187,7 +189,9 @@ export class Media {
         this.#sessionOver = true;
         if (why === "relay-full") {
           this.#retryMs = LAST_RETRY_MS;
-          this.#notes.tell("The relay has no room for this device's sound and picture now. Trying again by itself.");
+          if (!this.#toldFull)
+            this.#notes.tell("The relay has no room for this device's sound and picture now. Trying again by itself.");
+          this.#toldFull = true;
         }
         if (why !== "disconnected" && why !== "replaced") this.#reconnectSoon();
       },
