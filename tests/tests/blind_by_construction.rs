@@ -82,7 +82,7 @@ fn c1_the_relay_links_neither_the_protocol_nor_mls() {
 #[test]
 fn the_check_sees_what_it_is_meant_to_see() {
     let linked = linked(&metadata(), "key-server");
-    for name in ["e2ee-core", "openmls", "openmls_rust_crypto"] {
+    for name in ["e2ee-core", "openmls", "openmls_traits"] {
         assert!(
             offenders(&linked).iter().any(|o| *o == name),
             "{name} is linked by the key server and must be found"

@@ -158,7 +158,6 @@ pub enum ServerMessage {
         token: String,
         expires_in: u64,
         /// As in [`Ready`], with fresh credentials.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
         ice_servers: Vec<IceServer>,
     },
     Error {
@@ -190,7 +189,6 @@ pub struct Ready {
     pub relay_url: String,
     pub relay_token: String,
     /// TURN servers, for those whom the relay is not reachable for otherwise.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ice_servers: Vec<IceServer>,
 }
 

@@ -108,7 +108,7 @@ impl TryFrom<Fields> for ServerMessage {
                 log_origin: need(fields.log_origin, "log_origin")?,
                 relay_url: need(fields.relay_url, "relay_url")?,
                 relay_token: need(fields.relay_token, "relay_token")?,
-                ice_servers: fields.ice_servers.unwrap_or_default(),
+                ice_servers: need(fields.ice_servers, "ice_servers")?,
             }),
             Kind::Certificate => Self::Certificate {
                 chain: need(fields.chain, "chain")?,
@@ -163,7 +163,7 @@ impl TryFrom<Fields> for ServerMessage {
             Kind::RelayToken => Self::RelayToken {
                 token: need(fields.token, "token")?,
                 expires_in: need(fields.expires_in, "expires_in")?,
-                ice_servers: fields.ice_servers.unwrap_or_default(),
+                ice_servers: need(fields.ice_servers, "ice_servers")?,
             },
             Kind::Error => Self::Error {
                 code: need(fields.code, "code")?,

@@ -4,7 +4,8 @@ import { last_panic } from "conclave-wasm";
 import type { TapAnswer, TapFrame, TapRequest, TransformOptions } from "../messages";
 import type { Stream } from "../state";
 import type { Delivery } from "./delivery";
-import { EngineDied, type Engine } from "./engine";
+import type { Engine } from "./engine";
+import { EngineDied } from "./engine-died";
 import { scope, type EncodedFrame } from "./scope";
 
 /** Found in a test build's worker, and searched for in a release. */
