@@ -17,7 +17,7 @@ const STEP: Duration = Duration::from_millis(5);
 const RIDS: [&str; 3] = ["q", "h", "f"];
 const RATES: [usize; 3] = [150_000, 500_000, 1_700_000];
 
-/// Alice sends a camera in three layers and her voice, and makes a key frame of a layer when asked.
+/// Alice sends a camera in three layers and her voice, and makes a key frame of a layer when asked. Layers that nobody wants she does not send.
 struct Stage {
     world: World,
     alice: usize,
@@ -27,6 +27,7 @@ struct Stage {
     frame: u16,
     sequences: [u16; 3],
     key_frames: [bool; 3],
+    sending: [bool; 3],
     voice: u16,
 }
 
@@ -47,6 +48,7 @@ impl Stage {
             frame: 0,
             sequences: [100, 200, 300],
             key_frames: [true; 3],
+            sending: [true; 3],
             voice: 0,
         }
     }
@@ -74,7 +76,8 @@ impl Stage {
                 self.speak();
             }
             if self.step.is_multiple_of(7) {
-                for layer in 0..3 {
+                self.obey();
+                for layer in (0..3).filter(|layer| self.sending[*layer]).collect::<Vec<_>>() {
                     self.picture(layer);
                 }
                 self.frame += 1;
@@ -94,6 +97,24 @@ impl Stage {
                     self.key_frames[(media_ssrc - 700) as usize] = true;
                 }
             }
+        }
+    }
+
+    /// Does what the relay last said of layers. One that begins again begins with a key frame.
+    fn obey(&mut self) {
+        let told = self.world.clients[self.alice]
+            .messages
+            .iter()
+            .rev()
+            .find_map(|message| match message {
+                RelayMessage::WantedLayers { layers, .. } => Some(layers.clone()),
+                _ => None,
+            });
+        let Some(told) = told else { return };
+        for layer in 0..3 {
+            let wanted = told.contains(&(layer as u8));
+            self.key_frames[layer] |= wanted && !self.sending[layer];
+            self.sending[layer] = wanted;
         }
     }
 
@@ -193,6 +214,18 @@ fn rely_24_a_narrowed_receiver_falls_to_a_lower_layer_and_comes_back_and_nobody_
     assert_eq!((layers[0], layers[1]), (0, 0));
     assert!(layers[2] > 8_000 && voices > 1_890, "{layers:?} {voices}");
     assert!(stage.told(wide).is_empty() && stage.told(narrow).is_empty());
+}
+
+#[test]
+fn rely_61_a_receiver_with_room_for_the_layer_in_between_gets_it_though_nobody_wished_for_it() {
+    let mut stage = Stage::new();
+    let narrow = stage.receiver("narrow", Capacity::Steady(900_000));
+    stage.run(20 * S);
+    stage.got(narrow);
+    stage.run(10 * S);
+    let (layers, voices) = stage.got(narrow);
+    assert!(layers[1] > 400 && layers[2] == 0, "{layers:?}");
+    assert!(voices >= 490, "{voices}");
 }
 
 #[test]

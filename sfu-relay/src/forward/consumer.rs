@@ -219,6 +219,11 @@ impl Consumer {
         (self.layer() != Some(best)).then_some(best)
     }
 
+    /// There is no room for this layer on the way to this receiver.
+    pub(crate) fn is_tight(&self, layer: usize) -> bool {
+        self.share.layer.is_none_or(|room| usize::from(room) < layer)
+    }
+
     /// There is no room for any layer.
     pub(crate) fn is_starved(&self) -> bool {
         self.share.layer.is_none()
