@@ -328,6 +328,58 @@ fn heal_12_an_epoch_that_is_said_to_be_over_and_whose_commit_does_not_come_is_as
     world.assert_agreed(2);
 }
 
+/// Seeds 425 and 1868 of the simulation: no lie is needed, only a slow line. The commit was sent twice and refused twice,
+/// and the second refusal was taken for its successor's, which the service then returned to somebody who had dropped it.
+#[test]
+fn comm_3_a_commit_that_was_sent_twice_is_refused_twice_and_its_successor_is_kept() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 1);
+        // There and back takes longer than the committer's patience, and another batch comes meanwhile.
+        world.latency = Duration::from_millis(1800);
+        world.join(1);
+        world.run(Duration::from_millis(1500));
+        world.join(2);
+        world.run(SECOND * 90);
+        world.assert_agreed(3);
+        let sent = |commit: &Output| matches!(commit, Output::Send(ClientMessage::Commit { .. }));
+        let commits = world.clients[&0]
+            .outputs
+            .iter()
+            .filter(|(_, output)| sent(output))
+            .count();
+        assert!(commits > 2, "{commits}");
+        for (id, client) in &world.clients {
+            assert!(client.refusals().is_empty(), "client {id}: {:?}", client.refusals());
+        }
+    });
+}
+
+/// Seeds 2858 and 4146 of the simulation: the Remove of a leaf whose device asks to be let in anew was withheld from the
+/// only committer, whose commits then could not be made and told the service nothing.
+#[test]
+fn heal_12_whoever_cannot_commit_what_is_proposed_asks_for_what_is_missing() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 2);
+        let mut withhold = true;
+        world.service.tamper = Some(Box::new(move |id, message| {
+            if let (0, ServerMessage::Proposals { proposals, .. }) = (id, message)
+                && std::mem::take(&mut withhold)
+            {
+                proposals.remove(0);
+            }
+        }));
+        world.freeze(1);
+        world.join_as(2, "Person 1", "p1", "d1", "guest");
+        world.run(SECOND * 2);
+        let warnings = world.clients[&0].warnings();
+        assert!(warnings.iter().any(|w| w.contains("could not commit")), "{warnings:?}");
+        world.run(SECOND * 20);
+        assert_eq!(world.active(), [0, 2]);
+        world.assert_agreed(2);
+        assert!(world.clients[&0].refusals().is_empty(), "asking was enough");
+    });
+}
+
 /// Seeds 43, 746 and 1686 of the simulation: the end of the group is withheld from the only one who still believes in it.
 /// Nobody's word could tell, but the service's own to a heartbeat or a commit.
 #[test]

@@ -85,6 +85,10 @@ impl<T> Arena<T> {
             .as_mut()
     }
 
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().filter_map(|(_, slot)| slot.as_ref())
+    }
+
     pub(crate) fn keys(&self) -> Vec<Key<T>> {
         let live = self.slots.iter().enumerate().filter(|(_, (_, slot))| slot.is_some());
         live.map(|(i, (generation, _))| Key {

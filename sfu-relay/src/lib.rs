@@ -5,6 +5,7 @@
 //!    |  Command, Event
 //! engine/  the sans-IO core: rooms, peers, negotiation, media, clock
 //!    |
+//! congestion/ per receiver: what its line carries, and what fits on it
 //! forward/ per producer: layers, history, loss; per consumer: layer choice, rewriting
 //! sdp/     offers read, answers written        dd/  Dependency Descriptor
 //! rtp/     headers, RTCP, transport-wide feedback
@@ -17,6 +18,7 @@
 
 mod arena;
 mod config;
+pub mod congestion;
 pub mod dd;
 mod directory;
 pub mod engine;

@@ -6,7 +6,7 @@ use rand::RngCore;
 use relay_token::Rights;
 
 use crate::arena::Key;
-use crate::engine::{Run, SessionId};
+use crate::engine::{Line, Run, SessionId};
 use crate::forward::consumer::Consumer;
 use crate::forward::producer::Producer;
 use crate::net::dtls::{DtlsError, DtlsServer, Fingerprint, Identity};
@@ -64,6 +64,8 @@ pub(crate) struct Transport {
     pub(crate) sound: u128,
     pub(crate) streams: SsrcMap<Stream>,
     pub(crate) arrivals: Recorder,
+    /// What is known of the way to this peer, if it reports on what arrives.
+    pub(crate) line: Option<Box<Line>>,
     pub(crate) next_feedback: Instant,
     pub(crate) next_report: Instant,
     /// The SSRC our own feedback comes from.
@@ -95,6 +97,7 @@ impl Transport {
             sound: 0,
             streams: SsrcMap::default(),
             arrivals: Recorder::new(now),
+            line: None,
             next_feedback: now,
             next_report: now + REPORT_INTERVAL,
             own_ssrc: rng.next_u32() | 1,

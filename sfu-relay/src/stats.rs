@@ -75,6 +75,18 @@ stats! {
     SoFar rtp_forwarded,
     /// Packets repeated to consumers on their request.
     SoFar rtx_sent,
+    /// Packets sent to find out whether they arrive.
+    SoFar padding_sent,
+    /// Packets that waited for their turn on a receiver's line.
+    SoFar paced,
+    /// Receivers' reports on arrivals: taken in.
+    SoFar reports,
+    /// Malformed, or of packets that were never sent.
+    SoFar reports_refused,
+    /// With nothing new in them.
+    SoFar reports_stale,
+    /// Videos for which some receiver's line has no room, now.
+    Now starved,
     /// Packets asked for again from senders.
     SoFar nacks_sent,
     /// Key frames asked for from senders.

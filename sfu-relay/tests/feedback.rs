@@ -98,6 +98,7 @@ fn rely_15_history_is_bounded_the_oldest_is_forgotten_and_the_newest_repeated() 
     let bob = watchers[0];
     for n in 1..700 {
         world.rtp(alice, &frame(n, false));
+        world.pass(5 * MS); // at a pace that a line carries
     }
     let (ssrc, rtx) = world.clients[bob].announced("0");
     let sent: Vec<u16> = world.clients[bob].of(ssrc).iter().map(|p| p.sequence).collect();
@@ -112,6 +113,7 @@ fn pf_01_rely_15_whoever_asks_for_everything_all_the_time_gets_each_packet_once_
     let (mut world, alice, watchers) = watched(2);
     for n in 1..300 {
         world.rtp(alice, &frame(n, false));
+        world.pass(5 * MS); // at a pace that a line carries
     }
     let (ssrc, rtx) = world.clients[watchers[0]].announced("0");
     for _ in 0..50 {

@@ -353,7 +353,7 @@ fn an_answer_promises_nothing_the_relay_does_not_do() {
 }
 
 #[test]
-fn a_consumed_line_offers_neither_feedback_nor_extensions_that_lead_nowhere() {
+fn rely_21_a_consumed_line_has_transport_wide_feedback_and_nothing_that_leads_nowhere() {
     let mut world = World::new();
     let alice = world.enter("alice", &[Line::camera("v", 500), Line::microphone("a", 900)]);
     let camera = world.producer(alice, Source::Camera);
@@ -368,7 +368,11 @@ fn a_consumed_line_offers_neither_feedback_nor_extensions_that_lead_nowhere() {
     );
     let video = world.clients[bob].answered("0");
     assert!(video.contains("a=sendonly") && video.contains("a=rtcp-fb:96 nack pli") && video.contains(&camera));
-    assert!(!video.contains("transport-cc") && !video.contains("transport-wide") && !video.contains("sdes:mid"));
+    assert!(
+        video.contains("a=rtcp-fb:96 transport-cc") && video.contains("a=extmap:3 http://www.ietf.org/id/draft-holmer")
+    );
+    assert!(!video.contains("goog-remb") && !video.contains("sdes:mid"));
+    assert!(world.clients[bob].answered("1").contains("a=rtcp-fb:111 transport-cc"));
     let stream = |part: &str| {
         let line = part
             .lines()

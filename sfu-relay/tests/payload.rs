@@ -269,8 +269,8 @@ impl Meeting {
         }
         for packet in client.control.iter().flat_map(|compound| rtcp::parse(compound)) {
             let name = match packet {
-                // They come by the clock, not quite once a second.
-                Rtcp::SenderReport(_) | Rtcp::Report(_) => continue,
+                // They come by the clock, not quite once a second; and numbers and times of arrivals go on from round to round.
+                Rtcp::SenderReport(_) | Rtcp::Report(_) | Rtcp::Arrivals { .. } => continue,
                 Rtcp::Nack { media_ssrc, entries } => {
                     format!("nack of {media_ssrc}, {}", rtcp::nacked(entries).count())
                 }

@@ -1,4 +1,6 @@
 //! What a running meeting costs: no allocation for a packet, and its packets in runs.
+//!
+//! Requirements held here: RELY-22.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -28,13 +30,27 @@ fn packet(n: u16, key: bool, size: usize) -> Rtp {
     }
 }
 
+/// Without feedback on arrivals: nothing is known of their lines, and nothing waits.
+const UNMEASURED: (&str, &str) = (
+    "96 97",
+    "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n",
+);
+
 /// Alice with a camera, and those who see it. Key frames have other descriptors, so their packets are longer.
 fn meeting() -> (World, usize, Vec<usize>) {
+    meeting_of(|line| line.codecs = Some(UNMEASURED))
+}
+
+fn meeting_of(of: impl Fn(&mut Line)) -> (World, usize, Vec<usize>) {
     let mut world = World::new();
     let alice = world.enter("alice", &[Line::camera("v", CAMERA)]);
     let camera = world.producer(alice, Source::Camera);
     let receivers = (0..RECEIVERS)
-        .map(|i| world.enter(&format!("r{i}"), &[Line::receive("0", false, &camera)]))
+        .map(|i| {
+            let mut line = Line::receive("0", false, &camera);
+            of(&mut line);
+            world.enter(&format!("r{i}"), &[line])
+        })
         .collect();
     world.rtp(alice, &packet(0, true, 1_000));
     (world, alice, receivers)
@@ -68,6 +84,65 @@ fn a_running_stream_is_forwarded_without_allocating() {
     let allocations = allocation_counter::measure(|| forward(&mut world, &mut datagrams));
     assert_eq!(world.stats().rtp_forwarded - before, 320 * RECEIVERS as u64);
     assert_eq!(allocations.count_total, 0, "{allocations:?}");
+}
+
+#[test]
+fn rely_22_a_stream_whose_receivers_report_is_forwarded_and_reported_on_without_allocating() {
+    let (mut world, alice, receivers) = meeting_of(|_| {});
+    let mut allocations = 0;
+    let before = world.stats();
+    for round in 0..1_500_u16 {
+        // Two packets each 5 ms: 3.3 Mbit/s.
+        let mut datagrams = sealed(&mut world, alice, 1 + 2 * round..3 + 2 * round, 1_000);
+        let mut reports = Vec::new();
+        if round % 10 == 0 {
+            for receiver in &receivers {
+                let client = &mut world.clients[*receiver];
+                client.media.clear();
+                if let Some(report) = client.report() {
+                    reports.push((client.address, client.seal_control(report)));
+                }
+            }
+        }
+        let from = world.clients[alice].address;
+        let mut left = Vec::with_capacity(64);
+        let spent = allocation_counter::measure(|| {
+            for datagram in &mut datagrams {
+                world.engine.handle_datagram(world.now, from, datagram);
+            }
+            for (from, report) in &mut reports {
+                world.engine.handle_datagram(world.now, *from, report);
+            }
+            while let Some(transmit) = world.engine.poll_transmit() {
+                left.push(transmit);
+            }
+        });
+        if round >= 1_200 {
+            allocations += spent.count_total;
+        }
+        for transmit in left {
+            let client = world
+                .clients
+                .iter_mut()
+                .find(|client| client.address == transmit.to)
+                .unwrap();
+            for datagram in transmit.datagrams() {
+                client.handle(world.now, datagram);
+            }
+            world.engine.recycle(transmit);
+        }
+        world.pass(std::time::Duration::from_millis(5));
+        if round % 200 == 0 {
+            world.live(std::time::Duration::from_millis(5));
+        }
+    }
+    let stats = world.stats();
+    assert!(stats.reports > 500, "{stats:?}");
+    assert!(
+        stats.rtp_forwarded - before.rtp_forwarded >= 2_900 * RECEIVERS as u64,
+        "{stats:?}"
+    );
+    assert_eq!(allocations, 0);
 }
 
 #[test]

@@ -43,7 +43,13 @@ async function wentOn({ ada, ben, epoch, before }) {
   await Promise.all([goesOn(ada, ben), goesOn(ben, ada), hears(ada), hears(ben)]);
   assert.deepEqual([await connections(ada), await connections(ben)], before, "no new connection, so the same media keys");
   assert.equal((await agreed([ada, ben])).epoch, epoch, "the group was not touched");
-  assert.deepEqual([await ada.refused(), await ben.refused({ newcomer: true })], [{}, {}]);
+  assert.deepEqual([await refused(ada), await refused(ben)], [{}, {}]);
+}
+
+/** What is asked for again because a way died may come by both ways: the second one is dropped, and that is all. */
+async function refused(/** @type {Person} */ person) {
+  const { replayed: _, ...others } = await person.refused({ newcomer: true });
+  return others;
 }
 
 test("RELY-49: when all ways to the relay die without a word, the pages find new ones for the same media", async () => {

@@ -54,7 +54,7 @@ test("RELY-50: both browsers call through TURN over TLS, with credentials that c
     const all = await person.rtc();
     const used = all.filter((entry) => entry.type === "candidate-pair" && entry.bytesReceived > 10_000);
     const kinds = used.map((pair) => all.find((entry) => entry.id === pair.localCandidateId)?.candidateType);
-    assert.deepEqual(kinds, ["relay"], person.name);
+    assert.deepEqual(new Set(kinds), new Set(["relay"]), person.name);
   }
   assert.deepEqual([await ada.refused(), await ben.refused({ newcomer: true })], [{}, {}]);
 });

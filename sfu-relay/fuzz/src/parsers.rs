@@ -1,6 +1,7 @@
 //! Parsers whose input nothing protects, or that are met behind the tag.
 
 use sfu_relay::dd::Descriptor;
+use sfu_relay::rtp::twcc::report::Report;
 use sfu_relay::rtp::{Outgoing, Packet, rtcp as control};
 use sfu_relay::sdp::{AnswerMedia, AnswerTransport, Kind, Offer, Role, write};
 use sfu_relay::signal::message::ClientMessage;
@@ -47,8 +48,17 @@ pub fn rtcp(data: &[u8]) {
     let mut said = 0;
     for packet in control::parse(data) {
         said += 1;
-        if let control::Rtcp::Nack { entries, .. } = packet {
-            assert!(control::nacked(entries).count() <= 17 * entries.len() / 4);
+        match packet {
+            control::Rtcp::Nack { entries, .. } => {
+                assert!(control::nacked(entries).count() <= 17 * entries.len() / 4);
+            }
+            // RELY-21: refused, or with as many statuses as it says.
+            control::Rtcp::Arrivals { body } => {
+                if let Ok(report) = Report::parse(body) {
+                    assert_eq!(report.statuses().count(), usize::from(report.count()));
+                }
+            }
+            _ => {}
         }
     }
     assert!(said <= data.len() / 4, "{said} of {} bytes", data.len());

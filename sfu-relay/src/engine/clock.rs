@@ -20,20 +20,26 @@ const TICK: Duration = Duration::from_millis(20);
 impl Engine {
     /// When [`Engine::handle_timeout`] is to be called next. `None`: nobody is here.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.next_tick
+        match (self.next_tick, self.pacing.next()) {
+            (Some(tick), Some(pace)) => Some(tick.min(pace)),
+            (tick, pace) => tick.or(pace),
+        }
     }
 
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.pace(now);
         if self.next_tick.is_none_or(|tick| now < tick) {
             return;
         }
         for key in self.peers.keys() {
             self.tick_peer(now, key);
+            self.tick_line(now, key);
         }
         for key in self.producers.keys() {
             self.tick_producer(now, key);
         }
         self.relieve(now);
+        self.count_starved();
         self.count_population();
         self.next_tick = (self.peers.len() > 0).then(|| now + TICK);
     }
@@ -111,6 +117,9 @@ impl Engine {
         let Some(producer) = self.producers.get_mut(key) else {
             return;
         };
+        for layer in &mut producer.layers {
+            layer.update_rates(now);
+        }
         if let Some(transport) = self
             .peers
             .get_mut(producer.peer)

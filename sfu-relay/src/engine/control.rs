@@ -26,7 +26,8 @@ impl Engine {
                         transport.streams.remove(&ssrc);
                     }
                 }
-                // For the estimator to come.
+                Rtcp::Arrivals { body } => self.arrivals(now, peer_key, body),
+                // The reports on arrivals say more.
                 Rtcp::Report(_) => {}
             }
         }
@@ -92,8 +93,8 @@ impl Engine {
             return;
         };
         for sequence in rtcp::nacked(entries) {
-            if send_rtp(transport, &mut self.out, |buffer| {
-                consumer.repeat(producer, sequence, now, buffer).is_some()
+            if send_rtp(transport, &mut self.out, (consumer.measured, now), |buffer, number| {
+                consumer.repeat(producer, sequence, now, number, buffer).is_some()
             }) {
                 Counters::one(&self.counters.rtx_sent);
             }

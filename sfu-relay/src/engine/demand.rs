@@ -32,6 +32,10 @@ impl Engine {
             if let Some(layer) = consumer.target(count) {
                 // The lowest goes on as long as anybody wants any: it is where a receiver can go at once when its path gets worse.
                 wanted = wanted.with(layer).with(0);
+                if consumer.is_tight(layer) {
+                    // One in between may be what there is room for, and only what flows can be chosen.
+                    wanted = (0..layer).fold(wanted, Layers::with);
+                }
             }
         }
         if let Some(layers) = producer.demand.update(wanted, now) {

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Instant;
 
+use super::line::{Pacing, holds_back};
 use super::{Engine, Out};
 use crate::arena::{Arena, Key};
 use crate::forward::consumer::Consumer;
@@ -92,13 +93,12 @@ impl Engine {
                 if flowing != Some(stream.layer) {
                     Counters::one(&self.counters.switches);
                 }
+                let way = (&mut self.peers, &mut self.out, &mut self.pacing);
                 forward(
-                    &mut self.peers,
-                    &mut self.out,
+                    way,
                     &self.counters,
-                    producer,
-                    stream.layer,
-                    consumer,
+                    (producer, stream.layer),
+                    (consumer, *key),
                     due,
                     now,
                 );
@@ -180,16 +180,8 @@ impl Engine {
             && let Some(due) = consumer.key_frame(producer, wanted, first, now)
         {
             Counters::one(&self.counters.switches);
-            forward(
-                &mut self.peers,
-                &mut self.out,
-                &self.counters,
-                producer,
-                wanted,
-                consumer,
-                due,
-                now,
-            );
+            let way = (&mut self.peers, &mut self.out, &mut self.pacing);
+            forward(way, &self.counters, (producer, wanted), (consumer, key), due, now);
             return;
         }
         if let Some(layer) = self
@@ -241,38 +233,67 @@ impl Engine {
     }
 }
 
-/// Sends the packets of `due` to one consumer.
-#[allow(clippy::too_many_arguments)]
+/// Sends the packets of `due` to one consumer, or has them wait for their turn.
 pub(super) fn forward(
-    peers: &mut Arena<Peer>,
-    out: &mut Out,
+    (peers, out, pacing): (&mut Arena<Peer>, &mut Out, &mut Pacing),
     counters: &Counters,
-    producer: &Producer,
-    layer: usize,
-    consumer: &mut Consumer,
+    (producer, layer): (&Producer, usize),
+    (consumer, key): (&mut Consumer, Key<Consumer>),
     due: RangeInclusive<u64>,
     now: Instant,
 ) {
     let Some(transport) = peers.get_mut(consumer.peer).and_then(|peer| peer.transport.as_mut()) else {
         return;
     };
-    let mut forwarded = 0;
+    let (mut forwarded, mut paced) = (0, 0);
     for slot in due.filter_map(|number| producer.layers.get(layer)?.ring.get(number)) {
-        forwarded += u64::from(send_rtp(transport, out, |buffer| {
-            consumer.write(producer, layer, slot, now, buffer).is_some()
+        let Some(admitted) = consumer.admit(producer, layer, slot, now) else {
+            continue;
+        };
+        if holds_back(transport, pacing, (&mut *consumer, key), admitted, now) {
+            paced += 1;
+            if consumer.layer() != Some(layer) {
+                break; // given up
+            }
+            continue;
+        }
+        let measured = consumer.measured;
+        forwarded += u64::from(send_rtp(transport, out, (measured, now), |buffer, number| {
+            consumer.write(&admitted, slot, number, buffer);
+            true
         }));
     }
     Counters::add(&counters.rtp_forwarded, forwarded);
+    if paced > 0 {
+        Counters::add(&counters.paced, paced);
+    }
 }
 
 /// Seals and queues the packet that `write` appends to the buffer it is given. `false`: there is none, or no way to send it.
-pub(super) fn send_rtp(transport: &mut Transport, out: &mut Out, write: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
+///
+/// A packet that is `measured` gets a transport-wide number, which `write` is given as well.
+pub(super) fn send_rtp(
+    transport: &mut Transport,
+    out: &mut Out,
+    (measured, now): (bool, Instant),
+    write: impl FnOnce(&mut Vec<u8>, Option<u16>) -> bool,
+) -> bool {
     let (Some(srtp), Some(to)) = (&mut transport.srtp, transport.ice.path()) else {
         return false;
     };
+    let mut controller = transport
+        .line
+        .as_mut()
+        .filter(|_| measured)
+        .map(|line| &mut line.controller);
+    let number = controller.as_ref().map(|controller| controller.next_number());
     out.append(&mut transport.run, to, |buffer| {
         let start = buffer.len();
-        write(buffer) && srtp.seal_last_rtp(buffer, start).is_ok()
+        let sealed = write(buffer, number) && srtp.seal_last_rtp(buffer, start).is_ok();
+        if let Some(controller) = controller.as_mut().filter(|_| sealed) {
+            controller.sent(now, buffer.len() - start);
+        }
+        sealed
     })
 }
 

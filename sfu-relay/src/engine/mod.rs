@@ -7,10 +7,12 @@
 //!
 //! Input never makes it panic: what is not understood is counted and dropped.
 
+mod allocation;
 mod clock;
 mod control;
 mod datagram;
 mod demand;
+mod line;
 mod media;
 mod membership;
 mod negotiate;
@@ -26,12 +28,15 @@ use std::time::Instant;
 use rand::rngs::StdRng;
 use relay_token::Claims;
 
+pub(crate) use self::line::Line;
+use self::line::Pacing;
 use self::out::Out;
 pub(crate) use self::out::Run;
 pub use self::out::Transmit;
 use self::pressure::Pressure;
 use crate::arena::{Arena, Key};
 use crate::config::Limits;
+use crate::congestion::allocation::Stream;
 use crate::forward::consumer::Consumer;
 use crate::forward::producer::Producer;
 use crate::net::demux::{Demux, Route};
@@ -151,6 +156,10 @@ pub struct Engine {
     out: Out,
     next_tick: Option<Instant>,
     pressure: Pressure,
+    /// Receivers for whom something waits.
+    pacing: Pacing,
+    /// Room for a receiver's videos while its line is shared out.
+    streams: Vec<Stream<Key<Consumer>>>,
     tap: Tap,
 }
 
@@ -175,6 +184,8 @@ impl Engine {
             out: Out::default(),
             next_tick: None,
             pressure: Pressure::default(),
+            pacing: Pacing::default(),
+            streams: Vec::new(),
             tap: Tap::from_environment(),
         }
     }
@@ -265,6 +276,14 @@ impl Engine {
         Counters::set(&self.counters.peers, self.peers.len());
         Counters::set(&self.counters.producers, self.producers.len());
         Counters::set(&self.counters.consumers, self.consumers.len());
+    }
+
+    fn count_starved(&self) {
+        let lines = self
+            .peers
+            .values()
+            .filter_map(|peer| peer.transport.as_ref()?.line.as_ref());
+        Counters::set(&self.counters.starved, lines.map(|line| line.starved()).sum());
     }
 
     /// The peer a session speaks for.

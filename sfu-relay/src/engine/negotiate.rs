@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rand::RngCore;
 
-use super::{Engine, SessionId};
+use super::{Engine, Line, SessionId};
 use crate::arena::Key;
 use crate::forward::consumer::Consumer;
 use crate::forward::producer::Producer;
@@ -251,6 +251,8 @@ impl Engine {
                 Some(key) => {
                     if let Some(consumer) = self.consumers.get_mut(key).filter(|c| c.mid == subscribe.mid) {
                         consumer.negotiate(media);
+                        let measured = consumer.measured;
+                        self.measure(now, peer_key, measured);
                     }
                 }
                 None => self.add_consumer(now, peer_key, producer_key, media),
@@ -280,12 +282,21 @@ impl Engine {
         let first = ((self.rng.next_u32() >> 17) as u16, (self.rng.next_u32() >> 17) as u16);
         let mut consumer = Consumer::new(peer_key, producer_key, audio, media, (ssrc, rtx_ssrc), first, now);
         consumer.spare(self.spared(), now);
+        self.measure(now, peer_key, consumer.measured);
         let key = self.consumers.insert(consumer);
         if let Some(peer) = self.peers.get_mut(peer_key) {
             peer.consumers.push(key);
         }
         if let Some(producer) = self.producers.get_mut(producer_key) {
             producer.consumers.push(key);
+        }
+    }
+
+    /// The first stream that is reported on makes what is known of the way to a peer.
+    fn measure(&mut self, now: Instant, peer_key: Key<Peer>, measured: bool) {
+        let transport = self.peers.get_mut(peer_key).and_then(|peer| peer.transport.as_mut());
+        if let Some(transport) = transport.filter(|transport| measured && transport.line.is_none()) {
+            transport.line = Some(Box::new(Line::new(now)));
         }
     }
 

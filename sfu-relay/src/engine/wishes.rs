@@ -69,16 +69,8 @@ impl Engine {
             };
             if let Some(due) = consumer.key_frame(producer, index, first, now) {
                 Counters::one(&self.counters.switches);
-                forward(
-                    &mut self.peers,
-                    &mut self.out,
-                    &self.counters,
-                    producer,
-                    index,
-                    consumer,
-                    due,
-                    now,
-                );
+                let way = (&mut self.peers, &mut self.out, &mut self.pacing);
+                forward(way, &self.counters, (producer, index), (consumer, *key), due, now);
             }
         }
     }

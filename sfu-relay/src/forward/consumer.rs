@@ -1,6 +1,6 @@
 //! A consumer: one participant's view of one producer.
 //!
-//! Requirements held here: RELY-13, RELY-15.
+//! Requirements held here: RELY-13, RELY-15, RELY-23.
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use super::rewrite::Rewriter;
 use super::ring::Slot;
 use super::svc::Selection;
 use crate::arena::Key;
+use crate::congestion::allocation::Share;
 use crate::peer::Peer;
 use crate::rtp::Outgoing;
 use crate::rtp::extension::ExtensionIds;
@@ -22,6 +23,11 @@ const BLIND_START: Duration = Duration::from_millis(1_000);
 const SENT: usize = super::ring::CAPACITY;
 /// A packet is repeated at most once in this many milliseconds, however often it is asked for.
 const REPEAT_MS: u32 = 20;
+/// To fill a probe, so many of the last packets are repeated in turn, if they are at least this long.
+const PADDING_BACK: u64 = 24;
+const PADDING_LEAST: usize = 300;
+/// Where there is nothing to repeat: all that one byte can say, rounded down to words.
+const PADDING_ONLY: u8 = 252;
 
 pub(crate) struct Consumer {
     pub(crate) peer: Key<Peer>,
@@ -32,6 +38,10 @@ pub(crate) struct Consumer {
     pub(crate) max_layer: Option<u8>,
     /// Comes before others where there is not room for all.
     pub(crate) pinned: bool,
+    /// What there is room for on the way to this receiver.
+    pub(crate) share: Share,
+    /// Packets carry transport-wide numbers, and the receiver reports on them.
+    pub(crate) measured: bool,
     pub(crate) packets: u32,
     pub(crate) octets: u32,
     formats: Vec<(Format, u8, Option<u8>)>,
@@ -46,6 +56,22 @@ pub(crate) struct Consumer {
     /// Empty if this leg cannot repeat.
     sent: Vec<Sent>,
     rtx_sequence: u16,
+    /// The number outside of the newest packet sent, and how far back the last padding was.
+    newest_sent: u64,
+    padded_back: u64,
+}
+
+/// A packet that this consumer gets, with its number outside. It need not be written at once, but once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Admitted {
+    /// Where it is: the layer and its number there.
+    pub(crate) layer: u8,
+    pub(crate) number: u64,
+    pub(crate) len: u16,
+    outside: u64,
+    timestamp: u32,
+    payload_type: u8,
+    marker: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +121,8 @@ impl Consumer {
             rtx_ssrc: ssrcs.1,
             max_layer: None,
             pinned: false,
+            share: Share::default(),
+            measured: false,
             packets: 0,
             octets: 0,
             formats: Vec::new(),
@@ -108,6 +136,8 @@ impl Consumer {
             began: now,
             sent: vec![Sent::default(); if ssrcs.1.is_some() { SENT } else { 0 }],
             rtx_sequence: first_sequences.1,
+            newest_sent: 0,
+            padded_back: 0,
         };
         consumer.negotiate(media);
         consumer
@@ -123,6 +153,7 @@ impl Consumer {
         for (id, extension) in &media.extensions {
             self.ids.set(*extension, *id);
         }
+        self.measured = self.ids.transport_cc != 0 && media.codecs.iter().any(|c| c.feedback.contains(&"transport-cc"));
     }
 
     /// The layer that flows now.
@@ -156,12 +187,12 @@ impl Consumer {
     }
 
     /// Nothing of it is to go out.
-    fn rests(&self) -> bool {
+    pub(crate) fn rests(&self) -> bool {
         self.paused || self.spared == Spared::Video
     }
 
     /// The highest layer that is wanted and that there is time for.
-    pub(crate) fn limit(&self) -> Option<u8> {
+    pub(crate) fn wanted(&self) -> Option<u8> {
         match self.spared {
             Spared::Nothing => self.max_layer,
             Spared::HighLayers | Spared::Video => Some(0),
@@ -176,16 +207,44 @@ impl Consumer {
     /// The layer this consumer would like of `count`, awake or not. `None`: none.
     pub(crate) fn target(&self, count: usize) -> Option<usize> {
         let top = count.checked_sub(1).filter(|_| !self.rests())?;
-        Some(self.limit().map_or(top, |max| usize::from(max).min(top)))
+        Some(self.wanted().map_or(top, |max| usize::from(max).min(top)))
     }
 
     /// The layer this consumer waits for, if it waits.
     pub(crate) fn wants(&self, producer: &Producer, now: Instant) -> Option<usize> {
-        if self.audio || self.rests() || producer.paused {
+        if self.audio || self.rests() || producer.paused || self.is_starved() {
             return None;
         }
         let best = producer.best_layer(self.limit(), now);
         (self.layer() != Some(best)).then_some(best)
+    }
+
+    /// There is no room for this layer on the way to this receiver.
+    pub(crate) fn is_tight(&self, layer: usize) -> bool {
+        self.share.layer.is_none_or(|room| usize::from(room) < layer)
+    }
+
+    /// There is no room for any layer.
+    pub(crate) fn is_starved(&self) -> bool {
+        self.share.layer.is_none()
+    }
+
+    /// Sound does not wait.
+    pub(crate) fn can_wait(&self) -> bool {
+        !self.audio && self.measured
+    }
+
+    pub(crate) fn can_pad(&self) -> bool {
+        self.rtx_ssrc.is_some() && self.measured
+    }
+
+    /// The highest layer that is wanted and that there is room for.
+    pub(crate) fn limit(&self) -> Option<u8> {
+        let room = self.share.layer.filter(|layer| *layer != u8::MAX);
+        match (self.wanted(), room) {
+            (Some(wanted), Some(room)) => Some(wanted.min(room)),
+            (wanted, room) => wanted.or(room),
+        }
     }
 
     /// The highest spatial layer wanted of a stream that has several inside. With simulcast the limit is on streams instead.
@@ -212,7 +271,7 @@ impl Consumer {
         arrival: Arrival,
         now: Instant,
     ) -> Option<RangeInclusive<u64>> {
-        if self.rests() || producer.paused {
+        if self.rests() || producer.paused || self.is_starved() {
             return None;
         }
         if self.audio {
@@ -279,20 +338,13 @@ impl Consumer {
         Some(old_at_new.wrapping_add(offset).wrapping_sub(new.rtp))
     }
 
-    /// Appends the packet of `slot` to `out` as this consumer gets it. `None`: it gets no such packet.
-    pub(crate) fn write(
-        &mut self,
-        producer: &Producer,
-        layer: usize,
-        slot: &Slot,
-        now: Instant,
-        out: &mut Vec<u8>,
-    ) -> Option<()> {
+    /// Gives the packet of `slot` its number outside. `None`: this consumer gets no such packet.
+    pub(crate) fn admit(&mut self, producer: &Producer, layer: usize, slot: &Slot, now: Instant) -> Option<Admitted> {
         if slot.padding_only {
             self.rewriter.leave_out(slot.number);
             return None;
         }
-        let Some(payload_type) = self.payload_type(producer, slot.payload_type) else {
+        let Some((payload_type, _)) = self.payload_type(producer, slot.payload_type) else {
             self.rewriter.leave_out(slot.number);
             return None;
         };
@@ -305,27 +357,49 @@ impl Consumer {
             }
             marker |= self.selection.ends_moment(scheme, frame);
         }
-        let (number, timestamp) = self.rewriter.map(slot.number, slot.timestamp, now)?;
-        if let Some(sent) = self.sent.get_mut((number % SENT as u64) as usize) {
+        let (outside, timestamp) = self.rewriter.map(slot.number, slot.timestamp, now)?;
+        Some(Admitted {
+            layer: layer as u8,
+            number: slot.number,
+            len: slot.payload().len() as u16,
+            outside,
+            timestamp,
+            payload_type,
+            marker,
+        })
+    }
+
+    /// Appends an admitted packet, found in `slot`, to `out`. `transport`: its transport-wide number.
+    pub(crate) fn write(&mut self, admitted: &Admitted, slot: &Slot, transport: Option<u16>, out: &mut Vec<u8>) {
+        let (outside, timestamp, marker) = (admitted.outside, admitted.timestamp, admitted.marker);
+        if let Some(sent) = self.sent.get_mut((outside % SENT as u64) as usize) {
             *sent = Sent {
-                number: slot.number,
-                out: number as u32,
+                number: admitted.number,
+                out: outside as u32,
                 timestamp,
                 repeated: 0,
-                layer: layer as u8,
+                layer: admitted.layer,
                 marker,
             };
+            self.newest_sent = self.newest_sent.max(outside);
         }
-        self.header(payload_type.0, number as u16, timestamp, self.ssrc, (slot, marker), out);
+        let name = (admitted.payload_type, outside as u16, timestamp, self.ssrc);
+        self.header(name, (slot.descriptor(), marker), transport, out);
         out.extend_from_slice(slot.payload());
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(slot.payload().len() as u32);
-        Some(())
     }
 
     /// Appends the packet with the outside `sequence` once more, by RTX (RFC 4588). Never on the stream's own SSRC: see `net::srtp`.
-    pub(crate) fn repeat(&mut self, producer: &Producer, sequence: u16, now: Instant, out: &mut Vec<u8>) -> Option<()> {
-        let rtx_ssrc = self.rtx_ssrc?;
+    pub(crate) fn repeat(
+        &mut self,
+        producer: &Producer,
+        sequence: u16,
+        now: Instant,
+        transport: Option<u16>,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
+        self.rtx_ssrc?;
         let sent = self.sent.get_mut(usize::from(sequence) % SENT)?;
         if sent.out as u16 != sequence || sent.out == 0 {
             return None;
@@ -336,26 +410,70 @@ impl Consumer {
         }
         sent.repeated = passed;
         let sent = *sent;
+        self.write_again(producer, sent, 0, transport, out)
+    }
+
+    /// Appends a packet of no use by itself, to see whether it arrives: one of the last ones once more, by RTX, or nothing but padding.
+    ///
+    /// RELY-23: on the SSRC of retransmissions, each with a number of its own. Receivers know both from each other.
+    pub(crate) fn pad(&mut self, producer: &Producer, transport: Option<u16>, out: &mut Vec<u8>) -> Option<()> {
+        self.padded_back = (self.padded_back + 1) % PADDING_BACK;
+        let outside = self.newest_sent.saturating_sub(self.padded_back);
+        let sent = self.sent.get((outside % SENT as u64) as usize).copied();
+        if let Some(sent) = sent.filter(|sent| sent.out == outside as u32 && sent.out != 0 && !self.is_starved())
+            && self
+                .write_again(producer, sent, PADDING_LEAST, transport, out)
+                .is_some()
+        {
+            return Some(());
+        }
+        let rtx_type = self.formats.iter().find_map(|(.., rtx)| *rtx)?;
+        let start = out.len();
+        let timestamp = sent.map_or(0, |sent| sent.timestamp);
+        let name = (rtx_type, self.rtx_sequence, timestamp, self.rtx_ssrc?);
+        self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
+        self.header(name, (&[], false), transport, out);
+        out[start] |= 0x20;
+        out.resize(out.len() + usize::from(PADDING_ONLY) - 1, 0);
+        out.push(PADDING_ONLY);
+        Some(())
+    }
+
+    /// By RTX (RFC 4588), if its payload is at least so long.
+    fn write_again(
+        &mut self,
+        producer: &Producer,
+        sent: Sent,
+        least: usize,
+        transport: Option<u16>,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
+        let rtx_ssrc = self.rtx_ssrc?;
         let slot = producer.layers.get(usize::from(sent.layer))?.ring.get(sent.number)?;
         let rtx_type = self.payload_type(producer, slot.payload_type)?.1?;
-        let marked = (slot, sent.marker);
-        self.header(rtx_type, self.rtx_sequence, sent.timestamp, rtx_ssrc, marked, out);
+        if slot.payload().len() < least {
+            return None;
+        }
+        let name = (rtx_type, self.rtx_sequence, sent.timestamp, rtx_ssrc);
+        self.header(name, (slot.descriptor(), sent.marker), transport, out);
         self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
-        out.extend_from_slice(&sequence.to_be_bytes());
+        out.extend_from_slice(&(sent.out as u16).to_be_bytes());
         out.extend_from_slice(slot.payload());
         Some(())
     }
 
     fn header(
         &self,
-        payload_type: u8,
-        sequence: u16,
-        timestamp: u32,
-        ssrc: u32,
-        (slot, marker): (&Slot, bool),
+        (payload_type, sequence, timestamp, ssrc): (u8, u16, u32, u32),
+        (descriptor, marker): (&[u8], bool),
+        transport: Option<u16>,
         out: &mut Vec<u8>,
     ) {
-        let extensions = [(self.ids.dependency_descriptor, slot.descriptor())];
+        let number = transport.map(u16::to_be_bytes);
+        let extensions = [
+            (self.ids.transport_cc, number.as_ref().map_or(&[][..], |number| number)),
+            (self.ids.dependency_descriptor, descriptor),
+        ];
         Outgoing {
             marker,
             payload_type,

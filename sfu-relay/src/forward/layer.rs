@@ -7,7 +7,8 @@ use super::keyframe::KeyFrameRequests;
 use super::loss::Missing;
 use super::reception::Reception;
 use super::ring::{Entry, Ring};
-use super::svc::Scheme;
+use super::svc::{Frame, Scheme};
+use crate::congestion::{Meter, Rate};
 use crate::dd::Descriptor;
 use crate::rtp::sequence::Unwrapper;
 
@@ -17,6 +18,11 @@ const ASLEEP: Duration = Duration::from_millis(800);
 const FRESH: Duration = Duration::from_millis(300);
 /// Key frames announced before their packets came.
 const MAX_ANNOUNCED: usize = 8;
+/// Spatial layers inside a stream whose rates are told apart.
+const MAX_SPATIAL: usize = 3;
+/// What a packet is on a receiver's line beyond its payload: RTP header and extensions, tag, UDP and IP.
+const OVERHEAD: usize = 24 + 16 + 28;
+const RATE_US: u64 = 900_000;
 
 pub(crate) struct Layer {
     pub(crate) rid: Option<String>,
@@ -37,6 +43,10 @@ pub(crate) struct Layer {
     key_frame: Option<(u64, Instant)>,
     /// Something here tells which frames are key frames: the descriptor or the sender's word.
     key_frames_known: bool,
+    /// What a receiver gets who wants no spatial layer above each of these; without layers inside there is but one.
+    meters: Vec<Meter>,
+    /// What they said last while packets came.
+    rates: [Rate; MAX_SPATIAL],
 }
 
 /// What a packet's arrival means.
@@ -67,6 +77,8 @@ impl Layer {
             announced: VecDeque::new(),
             key_frame: None,
             key_frames_known: false,
+            meters: vec![Meter::default()],
+            rates: [Rate::ZERO; MAX_SPATIAL],
         }
     }
 
@@ -93,6 +105,7 @@ impl Layer {
             return None;
         }
         self.missing.arrived(number);
+        self.measure(frame.as_ref(), packet.payload.len(), now);
         if !packet.recovered {
             let start = *self.start.get_or_insert(now);
             let arrival = now.saturating_duration_since(start).as_micros() * u128::from(self.clock_rate) / 1_000_000;
@@ -114,6 +127,38 @@ impl Layer {
         })
     }
 
+    fn measure(&mut self, frame: Option<&Frame>, payload: usize, now: Instant) {
+        let start = *self.start.get_or_insert(now);
+        let at = now.saturating_duration_since(start).as_micros() as u64;
+        let top = self.meters.len() - 1;
+        for (limit, meter) in (0_u8..).zip(&mut self.meters) {
+            let taken = match (frame, &self.scheme) {
+                // Whoever has no limit gets everything.
+                (Some(frame), Some(scheme)) => usize::from(limit) == top || scheme.gives(frame, limit),
+                _ => true,
+            };
+            if taken && payload > 0 {
+                meter.add(at, payload + OVERHEAD);
+            }
+        }
+    }
+
+    /// Looks how fast packets come, while they do.
+    pub(crate) fn update_rates(&mut self, now: Instant) {
+        let Some(start) = self.start.filter(|_| self.is_awake(now)) else {
+            return;
+        };
+        let at = now.saturating_duration_since(start).as_micros() as u64;
+        for (rate, meter) in self.rates.iter_mut().zip(&self.meters) {
+            *rate = meter.rate(at, RATE_US);
+        }
+    }
+
+    /// What each limit on spatial layers costs a receiver's line; one without layers inside.
+    pub(crate) fn rates(&self) -> &[Rate] {
+        &self.rates[..self.meters.len().min(MAX_SPATIAL)]
+    }
+
     /// A key frame's structure takes the place of the one before; any packet may say which targets are still produced.
     fn follow_scheme(&mut self, descriptor: &Descriptor) {
         match (
@@ -121,7 +166,11 @@ impl Layer {
             descriptor.active_decode_targets,
             &mut self.scheme,
         ) {
-            (Some(structure), active, scheme) => *scheme = Scheme::new(structure, active).map(Box::new),
+            (Some(structure), active, scheme) => {
+                *scheme = Scheme::new(structure, active).map(Box::new);
+                let limits = scheme.as_ref().map_or(1, |scheme| scheme.spatial_layers());
+                self.meters.resize_with(limits.clamp(1, MAX_SPATIAL), Meter::default);
+            }
             (None, Some(active), Some(scheme)) => scheme.set_active(active),
             _ => {}
         }

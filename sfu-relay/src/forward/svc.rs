@@ -98,6 +98,20 @@ impl Scheme {
             .map_or(0, |(target, _)| target)
     }
 
+    /// How many spatial layers there are.
+    pub(crate) fn spatial_layers(&self) -> usize {
+        self.targets
+            .iter()
+            .map(|(spatial, _)| usize::from(*spatial) + 1)
+            .max()
+            .unwrap_or(1)
+    }
+
+    /// Whether a receiver gets a frame who wants no spatial layer above `limit`.
+    pub(crate) fn gives(&self, frame: &Frame, limit: u8) -> bool {
+        frame.indication(self.best(limit)) != NOT_PRESENT
+    }
+
     /// Whether everything of target `inner` belongs to `outer` as well.
     fn contains(&self, outer: u8, inner: u8) -> bool {
         let present = |indications: &[u8], target: u8| {

@@ -33,6 +33,10 @@ pub enum Rtcp<'a> {
     Fir {
         media_ssrc: u32,
     },
+    /// When packets of ours arrived: what [`twcc::report::Report`] reads.
+    Arrivals {
+        body: &'a [u8],
+    },
     Goodbye {
         ssrc: u32,
     },
@@ -172,6 +176,9 @@ fn feedback<'a>(packet: &Raw<'a>) -> Option<Rtcp<'a>> {
         (TRANSPORT_FEEDBACK, FEEDBACK_NACK) => Some(Rtcp::Nack {
             media_ssrc,
             entries: &packet.body[8..],
+        }),
+        (TRANSPORT_FEEDBACK, FEEDBACK_TWCC) => Some(Rtcp::Arrivals {
+            body: &packet.body[8..],
         }),
         (PAYLOAD_FEEDBACK, FEEDBACK_PLI) => Some(Rtcp::Pli { media_ssrc }),
         _ => None,

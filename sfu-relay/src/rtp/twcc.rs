@@ -1,6 +1,8 @@
 //! Transport-wide congestion control feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01): when each packet arrived, told to who
 //! sent it, so that the browser's own estimator can do its work. Without it Chromium stays at 300 kbit/s.
 
+pub mod report;
+
 use std::time::{Duration, Instant};
 
 use super::sequence::Unwrapper;

@@ -120,7 +120,7 @@ fn write_media(out: &mut String, transport: &AnswerTransport<'_>, m: &AnswerMedi
         out.push_str("a=rtcp-rsize\r\n");
     }
     for codec in &m.codecs {
-        write_codec(out, codec, matches!(m.role, Role::Send(_)));
+        write_codec(out, codec);
     }
     match &m.role {
         Role::Receive => write_simulcast(out, &m.offered.rids),
@@ -149,7 +149,7 @@ fn write_media(out: &mut String, transport: &AnswerTransport<'_>, m: &AnswerMedi
     }
 }
 
-/// Extensions of an m-line we say yes to: the identifying ones where the client sends, the descriptor both ways.
+/// Extensions of an m-line we say yes to: the identifying ones where the client sends, transport-wide numbers and the descriptor both ways.
 fn accepted_extensions<'a>(m: &'a AnswerMedia<'_>) -> impl Iterator<Item = (u8, Extension)> + 'a {
     let receiving = matches!(m.role, Role::Receive);
     let video = m.offered.kind == Kind::Video;
@@ -158,20 +158,18 @@ fn accepted_extensions<'a>(m: &'a AnswerMedia<'_>) -> impl Iterator<Item = (u8, 
         .iter()
         .copied()
         .filter(move |(_, extension)| match extension {
-            Extension::Mid | Extension::TransportCc => receiving,
+            Extension::Mid => receiving,
+            Extension::TransportCc => !matches!(m.role, Role::Inactive),
             Extension::Rid | Extension::RepairedRid => receiving && !m.offered.rids.is_empty(),
             Extension::DependencyDescriptor => video && !matches!(m.role, Role::Inactive),
         })
 }
 
-fn write_codec(out: &mut String, codec: &OfferedCodec, sending: bool) {
+fn write_codec(out: &mut String, codec: &OfferedCodec) {
     let pt = codec.payload_type;
     let _ = write!(out, "a=rtpmap:{pt} {}\r\n", codec.rtpmap);
     for feedback in &codec.feedback {
-        // Transport-wide feedback from receivers is of no use before there is an estimator per receiver.
-        if !(sending && *feedback == "transport-cc") {
-            let _ = write!(out, "a=rtcp-fb:{pt} {feedback}\r\n");
-        }
+        let _ = write!(out, "a=rtcp-fb:{pt} {feedback}\r\n");
     }
     if let Some(fmtp) = &codec.fmtp {
         let _ = write!(out, "a=fmtp:{pt} {fmtp}\r\n");

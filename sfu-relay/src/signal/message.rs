@@ -128,6 +128,11 @@ pub enum RelayMessage {
         producer: String,
         layers: Vec<u8>,
     },
+    /// The line to this client has no room for these of the producers it consumes, all of them after each change: nothing of them comes
+    /// until it has.
+    Paused {
+        producers: Vec<String>,
+    },
     Error {
         code: ErrorCode,
         message: String,

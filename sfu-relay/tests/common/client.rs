@@ -18,10 +18,12 @@ use rtc_stun::textattrs::TextAttribute;
 use sfu_relay::engine::SessionId;
 use sfu_relay::net::dtls::Identity;
 use sfu_relay::net::srtp::{Profile, Srtp};
+use sfu_relay::rtp::rtcp::Writer;
+use sfu_relay::rtp::twcc::Recorder;
 use sfu_relay::rtp::{Outgoing, Packet, is_rtcp};
 use sfu_relay::signal::message::{ErrorCode, RelayMessage};
 
-use super::offers::{Line, offer};
+use super::offers::{Line, TWCC, offer};
 
 const SERVER: &str = "127.0.0.1:5000";
 
@@ -58,6 +60,8 @@ pub struct Client {
     remote: Option<(String, String)>,
     dtls: Endpoint,
     pub srtp: Option<Srtp>,
+    /// When packets with a transport-wide number arrived.
+    pub arrivals: Recorder,
 }
 
 impl Client {
@@ -82,7 +86,16 @@ impl Client {
             remote: None,
             dtls: Endpoint::new(SERVER.parse().unwrap(), TransportProtocol::UDP, None),
             srtp: None,
+            arrivals: Recorder::new(Instant::now()),
         }
+    }
+
+    /// What a browser says of arrivals, if anything arrived since.
+    pub fn report(&mut self) -> Option<Vec<u8>> {
+        let feedback = self.arrivals.feedback()?;
+        let mut bytes = Vec::new();
+        Writer::new(&mut bytes).transport_cc(1, 2, &feedback);
+        Some(bytes)
     }
 
     pub fn offer_sdp(&self) -> String {
@@ -203,6 +216,11 @@ impl Client {
                 } else {
                     let len = srtp.open_rtp(&mut bytes).unwrap();
                     let packet = Packet::parse(&bytes[..len]).unwrap();
+                    if let Some((&[high, low], _)) =
+                        packet.extension(TWCC).and_then(|(v, at)| Some((v.first_chunk()?, at)))
+                    {
+                        self.arrivals.arrived(u16::from_be_bytes([high, low]), now);
+                    }
                     let extensions = (1..15).filter_map(|id| Some((id, packet.extension(id)?.0.to_vec())));
                     self.media.push(Rtp {
                         ssrc: packet.ssrc(),

@@ -5,6 +5,7 @@ pub mod bits;
 pub mod client;
 pub mod offers;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,8 @@ pub struct World {
     pub clients: Vec<Client>,
     pub counters: Arc<Counters>,
     pub network: Network,
+    /// Between the relay and some of the clients, in that direction.
+    pub lines: HashMap<usize, emulator::Line<Vec<u8>>>,
     sessions: u64,
 }
 
@@ -47,6 +50,7 @@ impl World {
             clients: Vec::new(),
             counters,
             network: Box::new(|_, _, _| true),
+            lines: HashMap::new(),
             sessions: 0,
         }
     }
@@ -227,7 +231,25 @@ impl World {
             for index in 0..self.clients.len() {
                 self.clients[index].handle_timeout(self.now);
             }
+            self.arrive();
             self.pump();
+        }
+    }
+
+    fn arrive(&mut self) {
+        for (index, line) in &mut self.lines {
+            while let Some((at, datagram)) = line.poll(self.now) {
+                self.clients[*index].handle(at, &datagram);
+            }
+        }
+    }
+
+    /// All clients tell what arrived.
+    pub fn report(&mut self) {
+        for index in 0..self.clients.len() {
+            while let Some(report) = self.clients[index].report() {
+                self.rtcp(index, report);
+            }
         }
     }
 
@@ -255,7 +277,10 @@ impl World {
                     if let Some(index) = target
                         && (self.network)(index, false, datagram)
                     {
-                        self.clients[index].handle(self.now, datagram);
+                        match self.lines.get_mut(&index) {
+                            Some(line) => drop(line.send(self.now, datagram.len() + 28, datagram.to_vec())),
+                            None => self.clients[index].handle(self.now, datagram),
+                        }
                     }
                 }
                 self.engine.recycle(transmit);

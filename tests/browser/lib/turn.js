@@ -42,8 +42,12 @@ export class TurnServer {
 
   /** @param {...("turn" | "turns")} kinds */
   args(...kinds) {
-    const urls = { turn: `turn:127.0.0.1:${this.plain}?transport=udp`, turns: `turns:127.0.0.1:${this.tls}?transport=tcp` };
-    return ["--turn-url", kinds.map((kind) => urls[kind]).join(","), "--turn-secret-file", this.secretFile];
+    const urls = {
+      turn: [`turn:127.0.0.1:${this.plain}?transport=udp`],
+      // Firefox takes no TLS at an address without a name, and the name may mean an address that coturn does not listen at.
+      turns: ["localhost", "127.0.0.1"].map((host) => `turns:${host}:${this.tls}?transport=tcp`),
+    };
+    return ["--turn-url", kinds.flatMap((kind) => urls[kind]).join(","), "--turn-secret-file", this.secretFile];
   }
 
   async end() {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.js";
 
-const { connectionWords, headline, initials, list, sealedWords } = await load("app/words.ts");
+const { connectionWords, headline, initials, list, noRoomWords, sealedWords } = await load("app/words.ts");
 const person = (name, change = {}) => ({ name, me: false, trust: "checked", ...change });
 const state = (change) => ({
   phase: { name: "call" },
@@ -30,6 +30,12 @@ test("PF-15, PF-28: another key than before, and a sender that is not confirmed,
   const unsealed = headline(state({ people: [me], local: { microphone: "on", camera: "unsealed", screen: "off" } }));
   assert.equal(unsealed.tone, "alarm");
   assert.match(unsealed.short, /not sending/i);
+});
+
+test("RELY-25: a picture that does not come for want of room says so, and that it comes back", () => {
+  assert.equal(noRoomWords([]), null);
+  assert.match(noRoomWords(["camera"]), /no room for the picture.*comes back/);
+  assert.match(noRoomWords(["camera", "screen"]), /picture and screen/);
 });
 
 test("PF-30: every reason for which a frame is dropped has words, and says what comes next", () => {

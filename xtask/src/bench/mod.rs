@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: measurements, one JSON object a line on standard output.
 
 mod browser;
+mod congestion;
 mod frame;
 mod frame_web;
 mod mls;
@@ -74,6 +75,11 @@ const BENCHES: &[Bench] = &[
         name: "sfu",
         about: "the relay beside a minimal str0m relay and Janus: packets of a core, delay, memory, joining",
         run: sfu::run,
+    },
+    Bench {
+        name: "congestion",
+        about: "our congestion control beside str0m's on emulated lines: use, queue, loss, time to follow",
+        run: congestion::run,
     },
 ];
 

@@ -100,6 +100,14 @@ export function mediaWords(what: "Sound" | "Picture" | "Screen" | "Screen sound"
   }
 }
 
+/** Why pictures do not come, if it is this device's line. */
+export function noRoomWords(what: Person["noRoom"]): string | null {
+  if (what.length === 0) return null;
+  const names = { camera: "picture", screen: "screen" } as const;
+  const all = list(what.map((stream) => names[stream]));
+  return `your connection has no room for the ${all} now. Sound goes first; it comes back by itself.`;
+}
+
 /** Why frames of somebody do not open, and what happens next (PF-30). */
 export function sealedWords(why: SealedReason): string {
   switch (why) {

@@ -320,7 +320,11 @@ export class Meeting {
     this.#attend();
     const seen = { book: this.#book, speakers: this.#speakers, pinned: this.#attention.pinned };
     this.#set({
-      people: this.#group ? assemble(this.#group, seen, this.#marks, Date.now(), performance.now()) : [],
+      people: this.#group
+        ? assemble(this.#group, seen, this.#marks, Date.now(), performance.now(), (person, stream) =>
+            this.#media.session.hasNoRoom(person, stream),
+          )
+        : [],
       local: this.#media.local,
       relay: this.#media.link,
       notices: this.#board.current(Date.now()),

@@ -18,6 +18,7 @@ export function assemble(
   marks: ComparedMarks,
   wallMs: number,
   tickMs: number,
+  hasNoRoom: (person: string, stream: Stream) => boolean = () => false,
 ): Person[] {
   return group.roster.map((member) => {
     const me = member.leaf === group.me;
@@ -28,6 +29,7 @@ export function assemble(
       speaking: !me && speakers.isSpeaking(member.leaf, tickMs),
       pinned: member.leaf === pinned,
       trust: trustOf(member, me ? [] : marks.all, group.roster, wallMs),
+      noRoom: me ? [] : (["camera", "screen"] as const).filter((stream) => hasNoRoom(member.person, stream)),
       media: me
         ? NO_MEDIA
         : {

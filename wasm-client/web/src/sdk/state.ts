@@ -64,6 +64,8 @@ export interface Person {
   /** Put before the others by this device's user. */
   readonly pinned: boolean;
   readonly media: Readonly<Record<Stream, MediaState>>;
+  /** What of theirs does not come because this device's line has no room for it, by the relay's word. */
+  readonly noRoom: readonly ("camera" | "screen")[];
 }
 
 /** What this device itself saw of one stream of one person. */

@@ -27,6 +27,8 @@ pub(super) struct Flight {
     change: Change,
     /// How many proposals were pending when it was made.
     proposals: usize,
+    /// How often it was sent over the present connection: each is answered once.
+    copies: u32,
 }
 
 impl Flight {
@@ -121,6 +123,8 @@ impl Member {
             && let Err(refusal) = self.commit(cx)
         {
             self.committer.failed(cx.now);
+            // HEAL-12: what the service proposed fits together, so something of it is not here.
+            self.pursuit.noticed(cx.now);
             let _ = self.group.clear_pending_commit(self.provider.storage());
             cx.warn(&format!("This device could not commit: {refusal}"));
         }
@@ -159,6 +163,7 @@ impl Member {
                 .map(Bytes),
             change,
             proposals: self.pending.len(),
+            copies: 1,
         };
         cx.send(flight.message());
         self.flight = Some(flight);
@@ -168,10 +173,20 @@ impl Member {
 
     /// Sends an unanswered commit again.
     pub(super) fn resend(&mut self, cx: &mut Context) {
-        if let Some(flight) = &self.flight {
+        if let Some(flight) = &mut self.flight {
+            flight.copies += 1;
             self.committer.sent(cx.now);
             cx.send(flight.message());
         }
+    }
+
+    /// The same over a new connection: what was still to be said on the old one will never be.
+    pub(super) fn resend_anew(&mut self, cx: &mut Context) {
+        self.stale_refusals = 0;
+        if let Some(flight) = &mut self.flight {
+            flight.copies = 0;
+        }
+        self.resend(cx);
     }
 
     /// COMM-3: a lost race is no fault. The winner's commit follows; what it leaves is committed in its epoch.
@@ -185,6 +200,14 @@ impl Member {
         let Some(flight) = self.flight.take_if(|flight| &flight.at == at) else {
             return State::Member(self);
         };
+        // A refusal does not say of which commit of the epoch it is. It was sent twice where the service was silent for
+        // long, and is then refused twice: the second time, its successor is meant by nobody.
+        if self.stale_refusals > 0 {
+            self.stale_refusals -= 1;
+            self.flight = Some(flight);
+            return State::Member(self);
+        }
+        self.stale_refusals = flight.copies.saturating_sub(1);
         let _ = self.group.clear_pending_commit(self.provider.storage());
         // HEAL-12: in order, the proposals that are missing, the commit that won, or the end of the group would have been
         // here by now.

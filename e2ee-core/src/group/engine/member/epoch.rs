@@ -20,6 +20,7 @@ impl Member {
     /// After a merge.
     pub(super) fn entered_epoch(&mut self, change: &Change, cx: &mut Context) {
         self.switch_to_former(cx);
+        self.stale_refusals = 0;
         self.newcomers = change.added.iter().map(crate::identity::Member::leaf).collect();
         let own_commit = change.committer == self.own_leaf();
         let scene = Scene {

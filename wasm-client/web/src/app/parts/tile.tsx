@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import type { MediaState, Person } from "../../sdk/state";
 import { Alert, MicOff, Pin } from "./icons";
 import { useLook } from "./look";
-import { hue, initials, sealedWords } from "../words";
+import { hue, initials, noRoomWords, sealedWords } from "../words";
 import { Video } from "./video";
 
 export interface TileProps {
@@ -21,7 +21,7 @@ export interface TileProps {
 
 export function Tile({ person, picture, received, sound, muted, kind, onLook, onPin }: TileProps): JSX.Element {
   const place = useLook(onLook);
-  const problem = sealed(received) ?? sealed(sound);
+  const problem = sealed(received) ?? sealed(sound) ?? noRoomWords(kind === "person" ? person.noRoom : []);
   const shown = picture !== null && (received === null || received.state === "live");
   const name = person.me ? `${person.name} (you)` : person.name;
   const label = kind === "screen" ? `${person.me ? "Your" : `${person.name}'s`} screen` : name;
@@ -38,6 +38,7 @@ export function Tile({ person, picture, received, sound, muted, kind, onLook, on
       data-picture={received?.state ?? (shown ? "own" : "off")}
       data-sound={sound?.state ?? "own"}
       data-trust={person.trust}
+      data-no-room={person.noRoom.join(" ")}
       style={{ "--hue": String(hue(person.fingerprint)) }}
     >
       {shown && picture ? (

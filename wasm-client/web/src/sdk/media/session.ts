@@ -67,6 +67,7 @@ export class RelaySession {
   /** Own producers, by mid, as the relay named them. */
   #producers = new Map<string, string>();
   #line: Line | null = null;
+  #noRoom: ReadonlySet<string> = new Set();
   #ready = false;
   /** The producers of the last offer that was answered: what the relay knows us to receive. */
   #agreed = new Set<string>();
@@ -172,6 +173,14 @@ export class RelaySession {
       ({ authenticated }) => authenticated?.leaf === leaf && authenticated.stream === stream,
     );
     return found.at(-1)?.track ?? null;
+  }
+
+  /** The relay says that this device's line has no room for what this person sends: for words only. */
+  hasNoRoom(person: string, stream: Stream): boolean {
+    return this.#incoming.some(
+      ({ producer }) =>
+        producer?.participant === person && producer.source === stream && this.#noRoom.has(producer.producer),
+    );
   }
 
   receiver(id: string): Incoming | null {
@@ -371,6 +380,10 @@ export class RelaySession {
         mine?.want(message.layers);
         return;
       }
+      case "paused":
+        this.#noRoom = new Set(message.producers);
+        this.events.changed();
+        return;
       case "error":
         if (message.fatal || message.code === "transport-lost") this.#end(message.code);
         else if (message.code === "shutting-down") this.events.moving();

@@ -38,6 +38,8 @@ export type FromRelay =
   | { type: "answer"; id: number; sdp: string; producers: { mid: string; producer: string }[] }
   | { type: "producers"; added: ProducerInfo[]; removed: string[] }
   | { type: "wanted-layers"; producer: string; layers: number[] }
+  /** All of the producers for which the line to this device has no room now. */
+  | { type: "paused"; producers: string[] }
   | { type: "error"; code: RelayErrorCode; message: string; fatal: boolean }
   | { type: "pong" };
 
@@ -88,6 +90,8 @@ function isMessage(value: unknown): value is FromRelay {
       return everyHas(value["added"], ["producer", "participant", "source", "kind"]) && isStrings(value["removed"]);
     case "wanted-layers":
       return typeof value["producer"] === "string" && isNumbers(value["layers"]);
+    case "paused":
+      return isStrings(value["producers"]);
     case "error":
       return (
         typeof value["code"] === "string" && typeof value["message"] === "string" && typeof value["fatal"] === "boolean"

@@ -1,0 +1,348 @@
+//! Receivers with narrow lines: what they get, what they are told, and that nobody else notices.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::offers::{DD, MID, OPUS, RID, TWCC, VP8, VP8_RTX};
+use common::{Line, Rtp, World, descriptor, key_descriptor};
+use emulator::{Capacity, Profile};
+use relay_token::Source;
+use sfu_relay::rtp::rtcp::{self, Rtcp, Writer};
+use sfu_relay::rtp::twcc::Recorder;
+use sfu_relay::signal::message::RelayMessage;
+
+const STEP: Duration = Duration::from_millis(5);
+const RIDS: [&str; 3] = ["q", "h", "f"];
+const RATES: [usize; 3] = [150_000, 500_000, 1_700_000];
+
+/// Alice sends a camera in three layers and her voice, and makes a key frame of a layer when asked. Layers that nobody wants she does not send.
+struct Stage {
+    world: World,
+    alice: usize,
+    camera: String,
+    microphone: String,
+    step: u64,
+    frame: u16,
+    sequences: [u16; 3],
+    key_frames: [bool; 3],
+    sending: [bool; 3],
+    voice: u16,
+}
+
+fn ssrc(layer: usize) -> u32 {
+    700 + layer as u32
+}
+
+impl Stage {
+    fn new() -> Self {
+        let mut world = World::new();
+        let alice = world.enter("alice", &[Line::simulcast("v"), Line::microphone("a", 900)]);
+        Stage {
+            camera: world.producer(alice, Source::Camera),
+            microphone: world.producer(alice, Source::Microphone),
+            world,
+            alice,
+            step: 0,
+            frame: 0,
+            sequences: [100, 200, 300],
+            key_frames: [true; 3],
+            sending: [true; 3],
+            voice: 0,
+        }
+    }
+
+    /// Somebody who sees and hears Alice over this line.
+    fn receiver(&mut self, name: &str, capacity: Capacity) -> usize {
+        let lines = [
+            Line::receive("0", false, &self.camera),
+            Line::receive("1", true, &self.microphone),
+        ];
+        let index = self.world.enter(name, &lines);
+        let profile = Profile {
+            capacity,
+            queue: 30_000,
+            ..Profile::default()
+        };
+        let line = emulator::Line::new(profile, index as u64, self.world.now);
+        self.world.lines.insert(index, line);
+        index
+    }
+
+    fn run(&mut self, duration: Duration) {
+        for _ in 0..duration.as_millis() / STEP.as_millis() {
+            if self.step.is_multiple_of(4) {
+                self.speak();
+            }
+            if self.step.is_multiple_of(7) {
+                self.obey();
+                for layer in (0..3).filter(|layer| self.sending[*layer]).collect::<Vec<_>>() {
+                    self.picture(layer);
+                }
+                self.frame += 1;
+            }
+            if self.step.is_multiple_of(10) {
+                self.world.report();
+            }
+            if self.step.is_multiple_of(200) {
+                self.world.live(STEP);
+            } else {
+                self.world.pass(STEP);
+            }
+            self.step += 1;
+            let control = std::mem::take(&mut self.world.clients[self.alice].control);
+            for packet in control.iter().flat_map(|compound| rtcp::parse(compound)) {
+                if let Rtcp::Pli { media_ssrc } = packet {
+                    self.key_frames[(media_ssrc - 700) as usize] = true;
+                }
+            }
+        }
+    }
+
+    /// Does what the relay last said of layers. One that begins again begins with a key frame.
+    fn obey(&mut self) {
+        let told = self.world.clients[self.alice]
+            .messages
+            .iter()
+            .rev()
+            .find_map(|message| match message {
+                RelayMessage::WantedLayers { layers, .. } => Some(layers.clone()),
+                _ => None,
+            });
+        let Some(told) = told else { return };
+        for layer in 0..3 {
+            let wanted = told.contains(&(layer as u8));
+            self.key_frames[layer] |= wanted && !self.sending[layer];
+            self.sending[layer] = wanted;
+        }
+    }
+
+    fn speak(&mut self) {
+        let packet = Rtp {
+            ssrc: 900,
+            sequence: self.voice,
+            timestamp: 960 * u32::from(self.voice),
+            payload_type: OPUS,
+            payload: vec![1; 80],
+            ..Rtp::default()
+        };
+        self.voice += 1;
+        self.world.rtp(self.alice, &packet);
+    }
+
+    fn picture(&mut self, layer: usize) {
+        let key = std::mem::take(&mut self.key_frames[layer]);
+        let bytes = RATES[layer] * 35 / 8_000 * if key { 4 } else { 1 };
+        let packets = bytes.div_ceil(1_000);
+        for i in 0..packets {
+            let mut dd = if key && i == 0 {
+                key_descriptor(self.frame)
+            } else {
+                descriptor(self.frame)
+            };
+            dd[0] = u8::from(i == 0) << 7 | u8::from(i + 1 == packets) << 6;
+            let packet = Rtp {
+                ssrc: ssrc(layer),
+                sequence: self.sequences[layer],
+                timestamp: 3_150 * u32::from(self.frame),
+                payload_type: VP8,
+                marker: i + 1 == packets,
+                extensions: vec![(MID, b"v".to_vec()), (RID, RIDS[layer].into()), (DD, dd)],
+                payload: vec![layer as u8; bytes / packets],
+                padding: 0,
+            };
+            self.sequences[layer] += 1;
+            self.world.rtp(self.alice, &packet);
+        }
+    }
+
+    /// What a receiver got since it was last asked: packets of each layer, and of the voice.
+    fn got(&mut self, receiver: usize) -> ([usize; 3], usize) {
+        let client = &mut self.world.clients[receiver];
+        let (video, voice) = (client.announced("0").0, client.announced("1").0);
+        let (mut layers, mut voices) = ([0; 3], 0);
+        for packet in std::mem::take(&mut client.media) {
+            if packet.ssrc == video {
+                layers[usize::from(packet.payload[0])] += 1;
+            } else if packet.ssrc == voice {
+                voices += 1;
+            }
+        }
+        (layers, voices)
+    }
+
+    /// The lists of producers that a receiver was told there is no room for.
+    fn told(&self, receiver: usize) -> Vec<Vec<String>> {
+        let messages = self.world.clients[receiver].messages.iter();
+        messages
+            .filter_map(|message| match message {
+                RelayMessage::Paused { producers } => Some(producers.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+const S: Duration = Duration::from_secs(1);
+
+fn steps(steps: &[(u32, u64)]) -> Capacity {
+    Capacity::Steps(steps.iter().map(|(s, kbit)| (S * *s, kbit * 1_000)).collect())
+}
+
+#[test]
+fn rely_24_a_narrowed_receiver_falls_to_a_lower_layer_and_comes_back_and_nobody_else_notices() {
+    let mut stage = Stage::new();
+    let wide = stage.receiver("wide", Capacity::Steady(10_000_000));
+    let narrow = stage.receiver("narrow", steps(&[(0, 4_000), (12, 800), (24, 4_000)]));
+    stage.run(12 * S);
+    let (layers, _) = stage.got(narrow);
+    assert!(layers[2] > 500, "the best layer within some seconds: {layers:?}");
+    stage.got(wide);
+    stage.run(4 * S);
+    stage.got(narrow);
+    stage.run(8 * S);
+    let (layers, voices) = stage.got(narrow);
+    assert!(layers[2] == 0 && layers[1] + layers[0] > 200, "{layers:?}");
+    assert!(voices >= 395, "no voice is lost: {voices}");
+    stage.run(22 * S);
+    stage.got(narrow);
+    stage.run(4 * S);
+    let (layers, _) = stage.got(narrow);
+    assert!(layers[2] > 500 && layers[1] == 0, "back: {layers:?}");
+    let (layers, voices) = stage.got(wide);
+    assert_eq!((layers[0], layers[1]), (0, 0));
+    assert!(layers[2] > 8_000 && voices > 1_890, "{layers:?} {voices}");
+    assert!(stage.told(wide).is_empty() && stage.told(narrow).is_empty());
+}
+
+#[test]
+fn rely_61_a_receiver_with_room_for_the_layer_in_between_gets_it_though_nobody_wished_for_it() {
+    let mut stage = Stage::new();
+    let narrow = stage.receiver("narrow", Capacity::Steady(900_000));
+    stage.run(20 * S);
+    stage.got(narrow);
+    stage.run(10 * S);
+    let (layers, voices) = stage.got(narrow);
+    assert!(layers[1] > 400 && layers[2] == 0, "{layers:?}");
+    assert!(voices >= 490, "{voices}");
+}
+
+#[test]
+fn rely_25_where_video_has_no_room_sound_goes_on_and_the_client_is_told_of_each_change() {
+    let mut stage = Stage::new();
+    let narrow = stage.receiver("narrow", steps(&[(0, 3_000), (10, 110), (30, 3_000)]));
+    stage.run(10 * S);
+    stage.got(narrow);
+    stage.run(6 * S);
+    assert_eq!(stage.told(narrow).last(), Some(&vec![stage.camera.clone()]));
+    assert_eq!(stage.world.stats().starved, 1);
+    stage.got(narrow);
+    stage.run(14 * S);
+    let (layers, voices) = stage.got(narrow);
+    assert_eq!(layers, [0; 3]);
+    assert!(voices >= 690, "{voices} of 700");
+    stage.run(20 * S);
+    assert_eq!(stage.told(narrow).last(), Some(&Vec::new()));
+    let (layers, _) = stage.got(narrow);
+    assert!(layers.iter().sum::<usize>() > 100, "{layers:?}");
+}
+
+#[test]
+fn rely_21_all_streams_of_a_leg_share_one_row_of_transport_wide_numbers() {
+    let mut stage = Stage::new();
+    let bob = stage.receiver("bob", Capacity::Steady(50_000_000));
+    stage.run(2 * S);
+    let numbers: Vec<u16> = stage.world.clients[bob]
+        .media
+        .iter()
+        .filter_map(|packet| packet.extensions.iter().find(|(id, _)| *id == TWCC))
+        .map(|(_, value)| u16::from_be_bytes([value[0], value[1]]))
+        .collect();
+    assert_eq!(numbers.len(), stage.world.clients[bob].media.len());
+    assert!(numbers.len() > 300);
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)));
+}
+
+#[test]
+fn rely_23_padding_goes_out_on_the_ssrc_of_retransmissions_under_numbers_of_its_own() {
+    let mut stage = Stage::new();
+    let bob = stage.receiver("bob", Capacity::Steady(2_000_000));
+    stage.run(5 * S);
+    let client = &stage.world.clients[bob];
+    let (media, rtx) = client.announced("0");
+    let again = client.of(rtx.unwrap());
+    assert!(stage.world.stats().padding_sent > 10);
+    assert!(again.len() > 10, "{}", again.len());
+    assert!(again.iter().all(|packet| packet.payload_type == VP8_RTX));
+    assert!(
+        again
+            .windows(2)
+            .all(|pair| (1..100).contains(&pair[1].sequence.wrapping_sub(pair[0].sequence))),
+        "in ascending order, each once; what the line lost is missing"
+    );
+    let originals = client.of(media);
+    let mut same = 0;
+    for packet in again.iter().filter(|packet| !packet.payload.is_empty()) {
+        // RFC 4588: the original number, then the original payload, sent before.
+        let original = u16::from_be_bytes([packet.payload[0], packet.payload[1]]);
+        // The line may have lost it.
+        if let Some(original) = originals.iter().find(|other| other.sequence == original) {
+            assert_eq!(packet.payload[2..], original.payload[..]);
+            same += 1;
+        }
+    }
+    assert!(same > 10, "{same}");
+}
+
+#[test]
+fn rely_21_a_spoilt_report_is_counted_and_changes_nothing() {
+    let mut stage = Stage::new();
+    let bob = stage.receiver("bob", Capacity::Steady(3_000_000));
+    stage.run(3 * S);
+    let before = stage.world.stats();
+    // Of packets that were never sent.
+    let mut recorder = Recorder::new(stage.world.now);
+    recorder.arrived(20_000, stage.world.now);
+    let mut never = Vec::new();
+    Writer::new(&mut never).transport_cc(1, 2, &recorder.feedback().unwrap());
+    stage.world.rtcp(bob, never.clone());
+    // A run of nothing, a run beyond the end, a cut one.
+    for (count, chunk) in [(1_u16, 0x2000_u16), (3, 0x2004), (9, 0x2009)] {
+        let mut spoilt = never[..12].to_vec();
+        spoilt.extend(1_u16.to_be_bytes());
+        spoilt.extend(count.to_be_bytes());
+        spoilt.extend([0, 0, 1, 0]);
+        spoilt.extend(chunk.to_be_bytes());
+        spoilt.extend([1, 0]);
+        let words = (spoilt.len() / 4 - 1) as u16;
+        spoilt[2..4].copy_from_slice(&words.to_be_bytes());
+        stage.world.rtcp(bob, spoilt);
+    }
+    let after = stage.world.stats();
+    assert_eq!(after.reports_refused - before.reports_refused, 4);
+    assert_eq!(after.reports, before.reports);
+    // The same good report twice says nothing new.
+    stage.run(Duration::from_millis(40));
+    if let Some(report) = stage.world.clients[bob].report() {
+        stage.world.rtcp(bob, report.clone());
+        stage.world.rtcp(bob, report);
+        assert_eq!(stage.world.stats().reports_stale - before.reports_stale, 1);
+    }
+    stage.run(9 * S);
+    stage.got(bob);
+    stage.run(2 * S);
+    assert!(stage.got(bob).0[2] > 200, "the next good ones work");
+}
+
+#[test]
+fn rely_22_a_report_from_whoever_negotiated_none_is_refused() {
+    let mut stage = Stage::new();
+    let alice = stage.alice;
+    let mut recorder = Recorder::new(stage.world.now);
+    recorder.arrived(1, stage.world.now);
+    let mut report = Vec::new();
+    Writer::new(&mut report).transport_cc(1, 2, &recorder.feedback().unwrap());
+    stage.world.rtcp(alice, report);
+    assert_eq!(stage.world.stats().reports_refused, 1);
+}
