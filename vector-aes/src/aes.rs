@@ -85,9 +85,19 @@ impl Aes {
         )
     }
 
-    /// The block of noughts, which is the hash key's origin.
-    pub(crate) fn encrypt_nought(&self, tables: &Loaded) -> [u8; BLOCK] {
-        self.encrypt(tables, [Lanes::NOUGHT; 4])[0].store()
+    /// That of the counters 1 to 4.
+    pub(crate) fn first_keystream(&self, nonce: &[u8; NONCE_LEN]) -> [Lanes; TOGETHER] {
+        self.keystream_alone(nonce, 1)
+    }
+
+    /// The block of noughts encrypted: GHASH's key.
+    pub(crate) fn encrypt_nought(&self) -> [u8; BLOCK] {
+        self.keystream_alone(&[0; NONCE_LEN], 0)[0].store()
+    }
+
+    #[inline(never)]
+    fn keystream_alone(&self, nonce: &[u8; NONCE_LEN], counter: u32) -> [Lanes; TOGETHER] {
+        self.keystream(&Loaded::new(), nonce, counter)
     }
 
     /// Rows in, blocks out.

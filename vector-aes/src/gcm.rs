@@ -40,7 +40,7 @@ impl AesGcm {
     /// AES-128 by a key of 16 bytes, AES-256 by one of 32.
     pub fn new(key: &[u8]) -> Result<Self, Error> {
         let aes = Aes::new(key).ok_or(Error::KeyLength(key.len()))?;
-        let h = Zeroizing::new(aes.encrypt_nought(&Loaded::new()));
+        let h = Zeroizing::new(aes.encrypt_nought());
         Ok(Self {
             hash_key: HashKey::new(&h),
             aes,
@@ -50,43 +50,45 @@ impl AesGcm {
     /// Encrypts `text` in place and gives its tag. Untouched where it is too long.
     pub fn seal(&self, nonce: &[u8; NONCE_LEN], aad: &[u8], text: &mut [u8]) -> Result<[u8; TAG_LEN], Error> {
         limit(aad, text)?;
-        let tables = Loaded::new();
-        let first = self.aes.keystream(&tables, nonce, 1);
-        self.apply(&tables, nonce, first, text);
+        let first = self.aes.first_keystream(nonce);
+        self.apply(nonce, &first, text);
         Ok(ghash(&self.hash_key, aad, text).xor(first[0]).store())
     }
 
     /// Decrypts `text` in place, once the tag has verified: until then, and where it does not, `text` is not touched.
     pub fn open(&self, nonce: &[u8; NONCE_LEN], aad: &[u8], text: &mut [u8], tag: &[u8; TAG_LEN]) -> Result<(), Error> {
         limit(aad, text)?;
-        let tables = Loaded::new();
-        let first = self.aes.keystream(&tables, nonce, 1);
+        let first = self.aes.first_keystream(nonce);
         let wanted = ghash(&self.hash_key, aad, text).xor(first[0]).store();
         if !bool::from(wanted.ct_eq(tag)) {
             return Err(Error::Tag);
         }
-        self.apply(&tables, nonce, first, text);
+        self.apply(nonce, &first, text);
         Ok(())
     }
 
     /// Adds the keystream, whose first block is the tag's (section 7.1): so `first`, of the counters 1 to 4, has three
-    /// blocks for the text.
-    #[inline(always)]
-    fn apply(&self, tables: &Loaded, nonce: &[u8; NONCE_LEN], first: [Lanes; TOGETHER], text: &mut [u8]) {
+    /// blocks for the text. Not inlined, as it is most of the code and a browser should load it once.
+    #[inline(never)]
+    fn apply(&self, nonce: &[u8; NONCE_LEN], first: &[Lanes; TOGETHER], text: &mut [u8]) {
         let (start, rest) = text.split_at_mut(text.len().min(16 * (TOGETHER - 1)));
         add(&first[1..], start);
+        if rest.is_empty() {
+            return;
+        }
+        let tables = Loaded::new();
         let mut counter = 1;
         let (groups, end) = rest.as_chunks_mut::<{ 16 * TOGETHER }>();
         for group in groups {
             counter += TOGETHER as u32;
-            let keystream = self.aes.keystream(tables, nonce, counter);
+            let keystream = self.aes.keystream(&tables, nonce, counter);
             for (block, keystream) in group.as_chunks_mut::<16>().0.iter_mut().zip(keystream) {
                 *block = Lanes::load(block).xor(keystream).store();
             }
         }
         if !end.is_empty() {
             counter += TOGETHER as u32;
-            add(&self.aes.keystream(tables, nonce, counter), end);
+            add(&self.aes.keystream(&tables, nonce, counter), end);
         }
     }
 }

@@ -44,13 +44,12 @@ impl HashKey {
         let mut key = Self {
             places: [[Nibbles::default(); TOGETHER]; 16],
         };
-        let reduction = Reduction::new();
         let mut power = Zeroizing::new(*h);
         for block in (0..TOGETHER).rev() {
             key.set(block, &power);
             // The last block has the tables of H since the first time round.
             let alone = [Lanes::NOUGHT, Lanes::NOUGHT, Lanes::NOUGHT, Lanes::load(&power)];
-            *power = key.multiply(&reduction, alone).store();
+            *power = key.multiply_alone(alone).store();
         }
         key
     }
@@ -70,6 +69,11 @@ impl HashKey {
                 high: high.to_word(),
             };
         }
+    }
+
+    #[inline(never)]
+    fn multiply_alone(&self, blocks: [Lanes; TOGETHER]) -> Lanes {
+        self.multiply(&Reduction::new(), blocks)
     }
 
     /// The sum of four products.
@@ -155,37 +159,29 @@ impl Reduction {
 
 /// Of associated data and ciphertext, with their lengths behind them.
 pub(crate) fn ghash(key: &HashKey, aad: &[u8], text: &[u8]) -> Lanes {
-    let reduction = Reduction::new();
-    let mut hash = Lanes::NOUGHT;
-    if !aad.is_empty() {
-        let rest = absorb(key, &reduction, &mut hash, aad, 4 * 16);
-        if !rest.is_empty() {
-            hash = key.multiply(&reduction, last(hash, rest, None));
-        }
-    }
+    let (hash, _) = absorb(key, Lanes::NOUGHT, aad, 0);
     // The lengths take the last place of the last group.
-    let rest = absorb(key, &reduction, &mut hash, text, 3 * 16);
+    let (hash, rest) = absorb(key, hash, text, 3 * 16);
     let bits = |bytes: &[u8]| bytes.len() as u128 * 8;
     let lengths = ((bits(aad) << 64) | bits(text)).to_be_bytes();
-    key.multiply(&reduction, last(hash, rest, Some(&lengths)))
+    key.multiply_alone(last(hash, rest, Some(&lengths)))
 }
 
 /// Takes groups of four blocks until at most `leave` bytes are left, and gives those back.
-#[inline(always)]
-fn absorb<'a>(key: &HashKey, reduction: &Reduction, hash: &mut Lanes, data: &'a [u8], leave: usize) -> &'a [u8] {
-    let mut rest = data;
-    while let Some((group, behind)) = rest.split_first_chunk::<64>() {
+#[inline(never)]
+fn absorb<'a>(key: &HashKey, mut hash: Lanes, data: &'a [u8], leave: usize) -> (Lanes, &'a [u8]) {
+    let (groups, rest) = data.as_chunks::<{ 16 * TOGETHER }>();
+    let reduction = Reduction::new();
+    for group in groups {
         let (blocks, _) = group.as_chunks::<16>();
         let mut blocks: [Lanes; TOGETHER] = core::array::from_fn(|i| Lanes::load(&blocks[i]));
-        blocks[0] = blocks[0].xor(*hash);
-        *hash = key.multiply(reduction, blocks);
-        rest = behind;
+        blocks[0] = blocks[0].xor(hash);
+        hash = key.multiply(&reduction, blocks);
     }
     if rest.len() > leave {
-        *hash = key.multiply(reduction, last(*hash, rest, None));
-        return &[];
+        return (key.multiply_alone(last(hash, rest, None)), &[]);
     }
-    rest
+    (hash, rest)
 }
 
 /// A group that ends with `data`, filled up with noughts to whole blocks, and `lengths`. Noughts before it count for nothing, so the
@@ -234,7 +230,7 @@ mod tests {
             let blocks: [u128; 4] = core::array::from_fn(|i| number(1_000 + 4 * seed + i as u128));
             let wanted = blocks.iter().fold(0, |hash, block| slow(hash ^ block, h));
             let vectors = blocks.map(|block| Lanes::load(&block.to_be_bytes()));
-            let product = key.multiply(&Reduction::new(), vectors);
+            let product = key.multiply_alone(vectors);
             assert_eq!(u128::from_be_bytes(product.store()), wanted);
         }
     }

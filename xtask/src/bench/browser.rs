@@ -2,6 +2,7 @@
 
 use crate::setup::node;
 use crate::test::{browser_command, build_for_browsers, build_tapped_for_browsers};
+use crate::web::{self, Variant};
 use crate::{layout, run, vector_aes};
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -11,6 +12,12 @@ use std::process::{Command, Stdio};
 pub(crate) fn join() -> Result<Vec<Value>> {
     build_for_browsers()?;
     script(&mut browser_command()?, "join.js")
+}
+
+/// Loading the page: until the engine runs in its worker.
+pub(crate) fn ready() -> Result<Vec<Value>> {
+    web::build(Variant::Plain)?;
+    script(&mut browser_command()?, "ready.js")
 }
 
 /// AES-GCM in WebAssembly: ours beside `aes-gcm` and WebCrypto.

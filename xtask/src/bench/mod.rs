@@ -67,6 +67,11 @@ const BENCHES: &[Bench] = &[
         run: |_| mls::run(),
     },
     Bench {
+        name: "ready",
+        about: "in real browsers, from the page's address to the engine running in its worker",
+        run: |_| browser::ready(),
+    },
+    Bench {
         name: "web-size",
         about: "what a browser loads: bytes as they are and gzipped",
         run: |_| web_size::run(),
