@@ -20,7 +20,7 @@ fn dependencies(package: &str) -> HashSet<String> {
             "metadata",
             "--format-version",
             "1",
-            "--offline",
+            "--locked",
             "--all-features",
             "--manifest-path",
         ])
