@@ -256,7 +256,8 @@ export class Person {
   }
 
   /**
-   * Frames refused by the opener so far, by reason. Of a newcomer's, those of an epoch before their first do not count: the relay
+   * Frames refused by the opener so far, by reason. Not among them are those that came twice: where the relay probes a line, it repeats
+   * packets by RTX (RELY-23), a browser may put their frame together once more, and the window lets go of it. Of a newcomer's, those of an epoch before their first do not count: the relay
    * forwards to them at once, and what the others sealed before they switched is not theirs to open. Frames that are late because a
    * busy machine held the worker up are left out and not refused.
    * @param {{ newcomer?: boolean }} [options]
@@ -269,6 +270,7 @@ export class Person {
       for (const [why, count] of Object.entries(dropped)) all[why] = (all[why] ?? 0) + count;
     }
     delete all.late;
+    delete all.replayed;
     if (newcomer) delete all["epoch-over"];
     return all;
   }
