@@ -443,8 +443,8 @@ mod tests {
         assert!(frames.finish_seal(job, UnixMillis(1)));
         assert_eq!(
             frames.len(),
-            1 + 3 + 3 + 16,
-            "VP8's byte, a header of three, text and tag"
+            1 + 2 + 3 + 16,
+            "VP8's byte, a header of two, text and tag"
         );
         frames.room_to_seal(3 + 16);
         assert!(!frames.finish_seal(job, UnixMillis(1)));

@@ -3,6 +3,7 @@ export type VideoCodec = "vp8" | "vp9" | "av1" | "h264";
 
 const MIME: Record<VideoCodec, string> = { vp8: "video/vp8", vp9: "video/vp9", av1: "video/av1", h264: "video/h264" };
 const DEPENDENCY_DESCRIPTOR = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
+const MID = "urn:ietf:params:rtp-hdrext:sdes:mid";
 const LEVELS = ["urn:ietf:params:rtp-hdrext:ssrc-audio-level", "urn:ietf:params:rtp-hdrext:csrc-audio-level"];
 
 /** `?codec=` in the page's address: a preference and no more, so that each codec can be tried in a real call. */
@@ -73,8 +74,14 @@ export function chooseExtensions(transceiver: RTCRtpTransceiver): void {
   for (const extension of extensions) {
     if (extension.uri === DEPENDENCY_DESCRIPTOR) extension.direction = "sendrecv";
     if (LEVELS.includes(extension.uri)) extension.direction = "stopped";
+    // Of a line made in a running session Chromium tells this one as stopped, and then takes no list in which it is.
+    if (extension.uri === MID) extension.direction = "sendrecv";
   }
-  transceiver.setHeaderExtensionsToNegotiate(extensions);
+  try {
+    transceiver.setHeaderExtensionsToNegotiate(extensions);
+  } catch {
+    // The relay then sees fewer layers of this stream. Levels are taken out of the offer in SDP as well (sdp.ts).
+  }
 }
 
 function tellsLayers(): boolean {
