@@ -12,14 +12,11 @@ export function preferredCodec(search: string): VideoCodec {
   return asked === "vp9" || asked === "av1" || asked === "h264" ? asked : "vp8";
 }
 
-/** Layers inside one stream that refer to each other on key frames only: what a receiver does not get, it need not have had. */
-const LAYERS_INSIDE = "L3T3_KEY";
-
 /**
- * Three simulcast layers where the codec's layers are streams of their own, else three inside one stream; the relay picks one for each
- * receiver. Layers inside can be told apart by the Dependency Descriptor alone, so without it there is one.
+ * Three simulcast layers where the codec's layers are streams of their own, of which the relay picks one for each receiver. VP9 and AV1 go
+ * out in one layer: with three inside one stream (`L3T3_KEY`) a receiver in Firefox got a third of the frames (tests/browser/codecs).
  */
-export function cameraEncodings(codec: VideoCodec): (RTCRtpEncodingParameters & { scalabilityMode?: string })[] {
+export function cameraEncodings(codec: VideoCodec): RTCRtpEncodingParameters[] {
   if (codec === "vp8" || codec === "h264") {
     return [
       { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
@@ -27,16 +24,7 @@ export function cameraEncodings(codec: VideoCodec): (RTCRtpEncodingParameters & 
       { rid: "f", scaleResolutionDownBy: 1, maxBitrate: 1_700_000 },
     ];
   }
-  return [{ maxBitrate: 1_700_000, ...(tellsLayers() ? { scalabilityMode: LAYERS_INSIDE } : {}) }];
-}
-
-/** For a browser that knows no such layers: the same without them. */
-export function withoutLayersInside(encodings: readonly RTCRtpEncodingParameters[]): RTCRtpEncodingParameters[] {
-  return encodings.map((encoding) => {
-    const plain: RTCRtpEncodingParameters & { scalabilityMode?: string } = { ...encoding };
-    delete plain.scalabilityMode;
-    return plain;
-  });
+  return [{ maxBitrate: 1_700_000 }];
 }
 
 export const SCREEN_ENCODINGS: RTCRtpEncodingParameters[] = [{ maxBitrate: 2_500_000, maxFramerate: 15 }];
@@ -82,10 +70,6 @@ export function chooseExtensions(transceiver: RTCRtpTransceiver): void {
   } catch {
     // The relay then sees fewer layers of this stream. Levels are taken out of the offer in SDP as well (sdp.ts).
   }
-}
-
-function tellsLayers(): boolean {
-  return "setHeaderExtensionsToNegotiate" in RTCRtpTransceiver.prototype;
 }
 
 function negotiatesExtensions(transceiver: RTCRtpTransceiver): transceiver is RTCRtpTransceiver & NegotiatesExtensions {

@@ -9,7 +9,7 @@ import { Line } from "../relay/line";
 import { Restarts } from "../restarts";
 import { STREAMS, type Stream } from "../state";
 import { configuration, type Way } from "./attach";
-import { cameraEncodings, chooseExtensions, preferOpus, preferVideo, SCREEN_ENCODINGS, type VideoCodec, withoutLayersInside } from "./codec";
+import { cameraEncodings, chooseExtensions, preferOpus, preferVideo, SCREEN_ENCODINGS, type VideoCodec } from "./codec";
 import { Incoming } from "./incoming";
 import { Outgoing, type OutgoingState } from "./outgoing";
 import { PathWatch } from "./path-watch";
@@ -307,7 +307,10 @@ export class RelaySession {
   #add(stream: Stream): Outgoing {
     const audio = stream === "microphone" || stream === "screen-audio";
     const encodings = stream === "camera" ? cameraEncodings(this.codec) : stream === "screen" ? SCREEN_ENCODINGS : [];
-    const transceiver = this.#transceiver(audio ? "audio" : "video", encodings);
+    const transceiver = this.#peer.addTransceiver(audio ? "audio" : "video", {
+      direction: "sendonly",
+      ...(encodings.length > 0 ? { sendEncodings: encodings } : {}),
+    });
     if (audio) preferOpus(transceiver);
     else preferVideo(transceiver, this.codec);
     chooseExtensions(transceiver);
@@ -315,16 +318,6 @@ export class RelaySession {
     this.#outgoing.set(stream, outgoing);
     if (this.#keysThere) outgoing.keysAreThere();
     return outgoing;
-  }
-
-  #transceiver(kind: "audio" | "video", encodings: RTCRtpEncodingParameters[]): RTCRtpTransceiver {
-    const add = (sendEncodings: RTCRtpEncodingParameters[]): RTCRtpTransceiver =>
-      this.#peer.addTransceiver(kind, { direction: "sendonly", ...(sendEncodings.length > 0 ? { sendEncodings } : {}) });
-    try {
-      return add(encodings);
-    } catch {
-      return add(withoutLayersInside(encodings));
-    }
   }
 
   #subscribe(producer: ProducerInfo): void {
