@@ -37,6 +37,8 @@ for (const kind of KINDS) {
       const keep = async (person, state) => {
         const wide = await person.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         await person.page.screenshot({ path: join(SCREENS, `${state}.${kind}.${size.width}.png`) });
+        const short = await person.page.$$eval('[data-testid="tile"] video', (all) => all.filter((video) => video.clientHeight < video.parentElement.clientHeight).length);
+        assert.equal(short, 0, `in ${state}, ${short} pictures do not fill their tiles`);
         assert.ok(wide <= 0, `${state} hangs ${wide} pixels over the edge`);
       };
       const open = (/** @type {string} */ name) => Person.open(browser, name, size);

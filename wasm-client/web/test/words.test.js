@@ -66,11 +66,15 @@ test("names in lists and circles", () => {
 
 test("PF-30, CLNT-11: while encryption starts anew the page says what stopped, that nothing leaves, and what comes next", () => {
   for (const step of ["engine", "signing-in", "certificate", "admission"]) {
-    const now = state({ phase: { name: "restarting", why: "It does not answer", step } });
+    const now = state({ phase: { name: "restarting", why: "it did not answer", step } });
     assert.doesNotMatch(headline(now).short, /encrypted/i);
-    assert.match(headline(now).long, /Nothing is sent or played .* It does not answer\.$/);
+    assert.match(headline(now).long, /Nothing is sent or played .* The cause, .*: it did not answer\.$/);
     assert.match(connectionWords(now), /nothing went out unencrypted\. A new one is on its way in: .+\.$/);
   }
-  assert.match(connectionWords(state({ engine: "slow" })), /does not answer\. Nothing is sent or played/);
+  const slow = state({ engine: "slow", people: [person("Ada", { me: true }), person("Ben")] });
+  assert.match(connectionWords(slow), /does not answer\. Nothing is sent or played/);
+  assert.equal(headline(slow).tone, "waiting");
+  assert.doesNotMatch(headline(slow).short, /encrypted/i);
+  assert.match(headline(slow).long, /Nothing is sent or played .* Only you and Ben hold the keys/);
   assert.equal(connectionWords(state({ engine: "up", relay: "up", delivery: "up" })), null);
 });

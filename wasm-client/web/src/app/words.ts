@@ -55,6 +55,13 @@ function inCall(state: MeetingState): Headline {
       long: `The key of ${list(newKey)} is another one than you compared: compare the code again. ${holders}`,
     };
   }
+  if (state.engine === "slow") {
+    return {
+      tone: "waiting",
+      short: "Encryption does not answer",
+      long: `The encryption engine in this browser does not answer just now. Nothing is sent or played until it does, or until a new one has taken its place. ${holders}`,
+    };
+  }
   const short =
     others.length === 0
       ? "Encrypted. Only you are here"
@@ -135,10 +142,10 @@ export function sealedWords(why: SealedReason): string {
   }
 }
 
-/** What the encryption engine died of, as a sentence. What browsers say of it is not always one. */
+/** What the encryption engine died of. What browsers say of it is not always a sentence. */
 export function engineWords(why: string): string {
   const text = why.trim();
-  return /[.!?]$/.test(text) ? text : `${text}.`;
+  return `The cause, as far as this page knows: ${/[.!?]$/.test(text) ? text : `${text}.`}`;
 }
 
 /** The one line above the controls that says what does not work now and what happens next (PF-30), or null. */

@@ -67,10 +67,10 @@ export class EngineWorker {
       if (current()) this.#receive(data, name);
     });
     worker.addEventListener("error", (event) => {
-      if (current()) this.#die(event.message || "It could not be loaded.");
+      if (current()) this.#die(event.message || "it could not be loaded.");
     });
     worker.addEventListener("messageerror", () => {
-      if (current()) this.#die("It said something that could not be read.");
+      if (current()) this.#die("it said something that could not be read.");
     });
     return worker;
   }
@@ -87,7 +87,7 @@ export class EngineWorker {
   #awaitEnd(name: string): void {
     const { signal } = this.#watch;
     const gone = (): void => {
-      if (!signal.aborted) this.#die("The browser ended it.");
+      if (!signal.aborted) this.#die("the browser ended it.");
     };
     navigator.locks.request(name, { signal }, gone).catch(() => undefined);
   }
@@ -95,7 +95,7 @@ export class EngineWorker {
   #beat(): void {
     if (this.death !== null) return;
     const { verdict, ask } = this.#liveness.beat(performance.now());
-    if (verdict === "stalled") return this.#die("It does not answer.");
+    if (verdict === "stalled") return this.#die("it did not answer.");
     this.#pace(verdict);
     if (ask) this.post({ type: "are-you-there", nonce: ++this.#nonce });
   }

@@ -51,7 +51,7 @@ class ConclaveWorker {
         // While the person types a name.
         void this.#webCrypto.measureIfDue().catch(() => undefined);
       },
-      (fault: unknown) => this.#die(`It could not be loaded: ${String(fault)}`),
+      (fault: unknown) => this.#die(`it could not be loaded: ${String(fault)}`),
     );
     scope.setInterval(() => this.#pulse.beat(performance.now()), PULSE_MS);
     scope.setInterval(() => this.#report(), REPORT_EVERY_MS);
