@@ -2,8 +2,11 @@
 import { parseRelay, RELAY_PROTOCOL, type FromRelay, type ToRelay } from "./messages";
 
 const PING_EVERY_MS = 2_000;
-/** Silence of this long means that the relay is gone, even if TCP does not know yet. */
-const SILENCE_MS = 7_000;
+/**
+ * So many pings in a row without any word mean that the relay is gone, even if TCP does not know yet. Time alone says nothing: where a browser
+ * lets a tab in the background beat once a minute, the relay that answers each beat has been silent for a minute.
+ */
+const UNANSWERED = 3;
 /** Not 1000, "on purpose": the relay keeps what belongs to the participant, for whoever takes it up. */
 const ABANDONED = 4000;
 
@@ -17,6 +20,8 @@ export class RelaySocket {
   readonly #socket: WebSocket;
   readonly #events: RelaySocketEvents;
   #heard = performance.now();
+  /** Pings since anything was heard. */
+  #unanswered = 0;
   #ping: number;
   #over = false;
 
@@ -58,13 +63,15 @@ export class RelaySocket {
 
   #receive(data: unknown): void {
     this.#heard = performance.now();
+    this.#unanswered = 0;
     const message = typeof data === "string" ? parseRelay(data) : null;
     if (message && !this.#over) this.#events.message(message);
   }
 
   #beat(): void {
-    if (performance.now() - this.#heard > SILENCE_MS) this.#end();
-    else this.send({ type: "ping" });
+    if (this.#unanswered >= UNANSWERED) return this.#end();
+    this.#unanswered += 1;
+    this.send({ type: "ping" });
   }
 
   #end(): void {
