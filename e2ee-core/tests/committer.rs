@@ -8,6 +8,7 @@ use std::time::Duration;
 use e2ee_core::group::Profile;
 use e2ee_core::group::engine::{Input, Output};
 use e2ee_core::wire::delivery::{ClientMessage, CommitRefusal, ServerMessage};
+use simulator::raw::Outsider;
 use simulator::world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -207,6 +208,55 @@ fn pf_08_an_epoch_ends_within_five_minutes_with_nobody_coming_or_going() {
         assert_eq!(world.service.room.as_ref().unwrap().epoch(), epoch + 1);
         world.assert_agreed(3);
         assert!(world.now.since(start) < Duration::from_secs(300));
+    });
+}
+
+#[test]
+fn pf_08_a_server_that_takes_no_commit_for_longer_than_that_is_told_of() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 3);
+        world.run(SECOND * 700);
+        let warned = |world: &World| -> Vec<usize> {
+            let old = |warning: &String| warning.contains("older than five minutes");
+            let clients = world.clients.iter();
+            clients
+                .filter(|(_, client)| client.warnings().iter().any(old))
+                .map(|(id, _)| *id)
+                .collect()
+        };
+        assert_eq!(warned(&world), [0; 0], "an honest server");
+        world.service.deaf_to = vec![0, 1, 2];
+        world.run(SECOND * 400);
+        assert_eq!(warned(&world), [0, 1, 2]);
+    });
+}
+
+#[test]
+fn grup_6_ones_own_commit_is_not_entered_without_what_was_proposed_since_it_was_made() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 3);
+        world.latency = Duration::from_millis(500);
+        world.join(3);
+        let sent = |world: &World| {
+            let sends = |output: &(_, Output)| matches!(output.1, Output::Send(ClientMessage::Commit { .. }));
+            world.clients[&0].outputs.iter().filter(|output| sends(output)).count()
+        };
+        let before = sent(&world);
+        while sent(&world) == before {
+            world.run(Duration::from_millis(10));
+        }
+        // Its commit is under way. Now the service proposes somebody else, and takes the commit nevertheless.
+        let outsider = Outsider::new(profile, &world.service.ca, "Eve", world.now);
+        let index = world.service.log_certificate(&outsider.der);
+        let message = ServerMessage::Proposals {
+            at: world.service.at(),
+            proposals: vec![world.service.propose_unchecked(&outsider.key_package()).into()],
+            receipts: vec![world.service.log.receipt(index)],
+        };
+        world.deliver(0, message);
+        world.run(SECOND * 2);
+        let refusals = world.clients[&0].refusals();
+        assert!(refusals.iter().any(|why| why.contains("leaves out")), "{refusals:?}");
     });
 }
 
@@ -496,6 +546,32 @@ fn forty_people_coming_and_going_end_up_in_one_epoch() {
     world.assert_agreed(30);
     for id in world.active() {
         assert!(world.clients[&id].refusals().is_empty());
+    }
+}
+
+#[test]
+fn a_certificate_that_ends_with_the_session_is_renewed_once_and_not_again_and_again() {
+    let mut world = World::new(Profile::Standard);
+    let end = world.now + Duration::from_secs(1500);
+    let (issued, count) = simulator::Shared::new();
+    world.service.issue = Some(Box::new(move |mut request, key, ca| {
+        count.lock().unwrap().push(request.names.clone());
+        request.not_after = end;
+        ca.issue(&request, key)
+    }));
+    for id in 0..3 {
+        world.join(id);
+    }
+    world.run(SECOND * 1490);
+    world.assert_agreed(3);
+    let all = issued.lock().unwrap().len();
+    assert!((3..=6).contains(&all), "{all} certificates for three");
+    for client in world.clients.values() {
+        let warnings = client.warnings();
+        assert!(
+            warnings.iter().any(|warning| warning.contains("sign-in ends")),
+            "{warnings:?}"
+        );
     }
 }
 

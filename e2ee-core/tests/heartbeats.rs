@@ -44,6 +44,27 @@ fn pf_38_heartbeats_withheld_from_a_member_make_it_warn_by_name() {
 }
 
 #[test]
+fn pf_38_a_server_that_says_of_others_that_they_are_not_connected_hides_nobody_for_long() {
+    both(|profile| {
+        let mut world = World::meeting(profile, 3);
+        // Person 2 hears nothing signed of anybody, and is told that nobody else is there who could say something.
+        world.service.tamper = Some(Box::new(|id, message| match message {
+            ServerMessage::Application { .. } if id == 2 => *message = ServerMessage::Pong {},
+            ServerMessage::Presence { live, .. } if id == 2 => *live = vec![2],
+            _ => {}
+        }));
+        world.join(3);
+        world.run(SECOND * 75);
+        let warnings = world.clients[&2].warnings();
+        for name in ["Person 0", "Person 1", "Person 3"] {
+            let named = warnings.iter().filter(|warning| warning.contains(name)).count();
+            assert_eq!(named, 1, "{name}: {warnings:?}");
+        }
+        assert!(world.clients[&0].warnings().is_empty());
+    });
+}
+
+#[test]
 fn pf_38_a_log_that_shows_different_members_different_trees_ends_the_call_with_the_reason() {
     both(|profile| {
         let mut world = World::meeting(profile, 2);

@@ -562,3 +562,40 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn epoc_13_an_epoch_of_ten_minutes_is_not_sealed_in_any_more_until_there_is_another() {
+    let mut alice = member(1, 1);
+    let sealed = |alice: &mut MediaKeys, ms: u64| {
+        let mut frame = b"frame".to_vec();
+        let sealed = alice.seal(StreamKind::Camera, Codec::Vp8, FrameType::Key, &mut frame, at(ms));
+        (sealed.map(|info| info.epoch), frame.is_empty())
+    };
+    assert_eq!(sealed(&mut alice, 600_000), (Ok(1), false));
+    assert!(!alice.is_stale(at(600_000)));
+    assert_eq!(sealed(&mut alice, 600_001), (Err(SealError::EpochTooOld), true));
+    assert!(alice.is_stale(at(600_001)));
+    alice.install_epoch(epoch(2, 1), at(700_000)).unwrap();
+    alice.switch_sender(2).unwrap();
+    assert_eq!(sealed(&mut alice, 700_001), (Ok(2), false));
+    assert_eq!(sealed(&mut alice, 1_300_001), (Err(SealError::EpochTooOld), true));
+}
+
+#[test]
+fn heal_3_a_group_that_was_given_up_is_not_sealed_in_and_heard_for_ten_seconds_only() {
+    let (mut alice, mut bob) = pair();
+    let (soon, late) = (camera(&mut alice, b"soon"), camera(&mut alice, b"late"));
+    bob.give_up(NOW);
+    let mut frame = b"frame".to_vec();
+    let sealed = bob.seal(StreamKind::Camera, Codec::Vp8, FrameType::Key, &mut frame, NOW);
+    assert_eq!(
+        (sealed.map(|info| info.epoch), frame.is_empty()),
+        (Err(SealError::NoEpoch), true)
+    );
+    assert_eq!(open(&mut bob, MediaKind::Video, &soon, at(9_999)).unwrap().1, b"soon");
+    bob.give_up(at(9_999));
+    let mut frame = late.clone();
+    let outcome = bob.open(MediaKind::Video, &mut frame, at(10_000));
+    assert!(!matches!(outcome, Outcome::Opened(_)), "said twice, it is over no later");
+    assert!(frame.is_empty());
+}

@@ -2,10 +2,12 @@
 
 use e2ee_core::group::Profile;
 use e2ee_core::group::engine::{Config, Engine, EpochKeys, Input, Output, Phase};
+use e2ee_core::group::randomness::Entropy;
 use e2ee_core::media::{Codec, Engines, MediaKind};
 use e2ee_core::time::UnixMillis;
 use e2ee_core::wire::Bytes;
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
+use zeroize::Zeroizing;
 
 use crate::event::{Event, to_json};
 use crate::frames::{Frames, Sealed};
@@ -22,9 +24,9 @@ pub struct Client {
 
 #[wasm_bindgen]
 impl Client {
-    /// `root_hash` and `profile` are what the room's link pins, `seed` 32 bytes from the platform's generator.
+    /// `root_hash` and `profile` are what the room's link pins.
     #[wasm_bindgen(constructor)]
-    pub fn new(room: String, session: String, root_hash: &str, profile: &str, seed: &[u8]) -> Result<Client, JsError> {
+    pub fn new(room: String, session: String, root_hash: &str, profile: &str) -> Result<Client, JsError> {
         let expected_root = Bytes::from_base64(root_hash)
             .ok()
             .and_then(|bytes| <[u8; 32]>::try_from(bytes.0).ok())
@@ -36,9 +38,9 @@ impl Client {
         } else {
             Engines::Either
         };
-        let seed = <[u8; 32]>::try_from(seed).map_err(|_| JsError::new("the seed must have 32 bytes"))?;
+        let seed = entropy().map_err(|error| JsError::new(&error.to_string()))?;
         let engine = Engine::new(Config {
-            seed,
+            seed: *seed,
             profile,
             expected_root,
             room,
@@ -54,29 +56,39 @@ impl Client {
 
     /// The connection to the delivery service is open. All of these answer events, as JSON.
     pub fn connected(&mut self, now: f64) -> String {
-        self.step(Input::Connected, now)
+        to_json(&self.step(Input::Connected, now))
     }
 
     pub fn connection_lost(&mut self, now: f64) -> String {
-        self.step(Input::ConnectionLost, now)
+        to_json(&self.step(Input::ConnectionLost, now))
     }
 
     /// A text frame from the service, as it came.
     pub fn text(&mut self, text: String, now: f64) -> String {
-        self.step(Input::Text(text), now)
+        to_json(&self.step(Input::Text(text), now))
     }
 
     pub fn tick(&mut self, now: f64) -> String {
         self.frames.tick(millis(now));
-        self.step(Input::Tick, now)
+        let mut events = self.step(Input::Tick, now);
+        // EPOC-13.
+        if self.frames.is_stale(millis(now)) {
+            self.stop_sending(&mut events);
+            events.push(Event::Warning {
+                text:
+                    "Nothing is sent any more: this device got no new keys for ten minutes. It goes on when they come."
+                        .to_owned(),
+            });
+        }
+        to_json(&events)
     }
 
     pub fn chat(&mut self, text: String, now: f64) -> String {
-        self.step(Input::Chat(text), now)
+        to_json(&self.step(Input::Chat(text), now))
     }
 
     pub fn leave(&mut self, now: f64) -> String {
-        self.step(Input::Leave, now)
+        to_json(&self.step(Input::Leave, now))
     }
 
     /// Where to write a frame of so many bytes that is to be sealed, or ciphertext and tag for `finish_seal`. Addresses are
@@ -201,13 +213,26 @@ impl Client {
         self.frames.last.epoch as f64
     }
 
-    fn step(&mut self, input: Input, now: f64) -> String {
+    fn step(&mut self, input: Input, now: f64) -> Vec<Event> {
+        let mut events = Vec::new();
+        // MLSP-3. A platform without randomness gives no keys, so there is no call.
+        let (input, gone) = match entropy() {
+            Ok(fresh) => {
+                self.engine.stir(&fresh);
+                (input, None)
+            }
+            Err(error) => (Input::Leave, Some(error)),
+        };
         let outputs = self.engine.handle(input, millis(now));
-        let mut events = Vec::with_capacity(outputs.len());
+        if let Some(error) = gone {
+            events.push(Event::Warning {
+                text: format!("This browser gives no random numbers any more, so the call was left: {error}"),
+            });
+        }
         for output in outputs {
             self.take(output, millis(now), &mut events);
         }
-        to_json(&events)
+        events
     }
 
     /// Carries out what concerns keys, and hands the rest on.
@@ -216,13 +241,14 @@ impl Client {
             Output::Epoch(keys) => return self.install(keys, now, events),
             Output::SwitchSender { epoch, key_frame } => return self.switch(epoch, key_frame, events),
             Output::Status(status) => {
-                if status.state == Phase::Rejoining {
-                    self.stop_sending(events);
+                // The group was given up, whether for another leaf or because the server says that this is somebody else.
+                if matches!(status.state, Phase::Rejoining | Phase::Identifying) {
+                    self.give_up(now, events);
                 }
                 Event::Status { status }
             }
             Output::Ended { cause, reason } => {
-                self.stop_sending(events);
+                self.give_up(now, events);
                 Event::Ended { cause, reason }
             }
             Output::Send(message) => match serde_json::to_string(&message) {
@@ -294,6 +320,11 @@ impl Client {
         }
     }
 
+    fn give_up(&mut self, now: UnixMillis, events: &mut Vec<Event>) {
+        self.frames.give_up(now);
+        self.stop_sending(events);
+    }
+
     fn stop_sending(&mut self, events: &mut Vec<Event>) {
         self.frames.stop_sending();
         events.push(Event::Sending {
@@ -330,6 +361,13 @@ impl Client {
     pub fn tap_panic(&self) {
         panic!("a panic for a test");
     }
+}
+
+/// From the platform's generator.
+fn entropy() -> Result<Zeroizing<Entropy>, getrandom::Error> {
+    let mut fresh = Zeroizing::new(Entropy::default());
+    getrandom::fill(fresh.as_mut())?;
+    Ok(fresh)
 }
 
 /// By the numbers that [`codec_of`] gives.
@@ -380,7 +418,7 @@ mod tests {
     #[test]
     fn without_a_group_nothing_is_sealed_and_what_comes_in_is_never_handed_out() {
         for profile in ["standard", "fips"] {
-            let mut client = Client::new("room".into(), "session".into(), &"A".repeat(43), profile, &[7; 32])
+            let mut client = Client::new("room".into(), "session".into(), &"A".repeat(43), profile)
                 .ok()
                 .unwrap();
             client.room_to_seal(3);

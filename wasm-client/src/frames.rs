@@ -125,6 +125,16 @@ impl Frames {
         self.gather_released();
     }
 
+    /// Whether sending is on, and stopped for want of a new epoch (EPOC-13).
+    pub(crate) fn is_stale(&self, now: UnixMillis) -> bool {
+        self.sending && self.media.is_stale(now)
+    }
+
+    pub(crate) fn give_up(&mut self, now: UnixMillis) {
+        self.sending = false;
+        self.media.give_up(now);
+    }
+
     fn gather_released(&mut self) {
         let done = self.media.take_released().into_iter().map(Release::Done);
         self.released.extend(done);

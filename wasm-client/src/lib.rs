@@ -6,7 +6,8 @@
 //!    received frames --> Client::open --> what the sender's encoder made, or nothing
 //!                        Client::prepare_seal, finish_seal, prepare_open, accept: the same around WebCrypto
 //! ```
-//! Keys enter [`client::Client`] from the engine and have no way out of it.
+//! Keys enter [`client::Client`] from the engine. Frame keys have one way out, [`client::Client::show_key`], for WebCrypto to import at once
+//! (ENGN-2); base keys and the group's secrets have none.
 #![forbid(unsafe_code)]
 
 pub mod client;

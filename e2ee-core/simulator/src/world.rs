@@ -132,6 +132,7 @@ impl World {
         let device = (client.person.clone(), client.device.clone());
         let taken = self.taped.then(|| Taken::from(&input));
         let start = Instant::now();
+        client.engine.stir(&entropy_of(id, now));
         let outputs = client.engine.handle(input, now);
         let took = start.elapsed();
         client.tape.extend(taken.map(|input| Lap { at: now, input, took }));
@@ -434,6 +435,13 @@ impl World {
 }
 
 /// All the randomness that a client has.
+/// What the platform's generator would give at this moment: the same when the meeting is played again.
+fn entropy_of(id: Id, now: UnixMillis) -> [u8; 32] {
+    let mut entropy = seed_of(id);
+    entropy[8..16].copy_from_slice(&now.0.to_be_bytes());
+    entropy
+}
+
 pub fn seed_of(id: Id) -> [u8; 32] {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&(id as u64 + 1).to_be_bytes());

@@ -126,12 +126,7 @@ pub fn roster_of(
     root: &TrustRoot,
     now: UnixMillis,
 ) -> Result<Roster, Refusal> {
-    let mut roster = Roster::default();
-    for member in members {
-        let certificate = check_credential(&member.credential, &member.signature_key, root, now)?;
-        insert(&mut roster, member.index.u32(), certificate)?;
-    }
-    Ok(roster)
+    roster_checked_by(check_credential, members, root, now)
 }
 
 /// The same for a group that this process had checked and stored: whoever was let in stays in (a certificate that ran
@@ -141,9 +136,18 @@ pub(crate) fn admitted_roster_of(
     root: &TrustRoot,
     now: UnixMillis,
 ) -> Result<Roster, Refusal> {
+    roster_checked_by(check_admitted_credential, members, root, now)
+}
+
+fn roster_checked_by(
+    check: impl Fn(&Credential, &[u8], &TrustRoot, UnixMillis) -> Result<CheckedCertificate, Refusal>,
+    members: impl Iterator<Item = MlsMember>,
+    root: &TrustRoot,
+    now: UnixMillis,
+) -> Result<Roster, Refusal> {
     let mut roster = Roster::default();
     for member in members {
-        let certificate = check_admitted_credential(&member.credential, &member.signature_key, root, now)?;
+        let certificate = check(&member.credential, &member.signature_key, root, now)?;
         insert(&mut roster, member.index.u32(), certificate)?;
     }
     Ok(roster)

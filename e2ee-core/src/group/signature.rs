@@ -3,11 +3,10 @@
 use openmls_traits::signatures::{Signer, SignerError};
 use openmls_traits::types::SignatureScheme;
 use p256::ecdsa::signature::Signer as _;
-use rand_chacha::ChaCha20Rng;
-use rand_core::RngCore;
 use zeroize::Zeroizing;
 
 use super::policy::{Profile, Scheme};
+use super::randomness::Randomness;
 
 /// A private key of the profile's signature scheme. Wiped when dropped.
 pub(super) enum SignatureKey {
@@ -16,14 +15,14 @@ pub(super) enum SignatureKey {
 }
 
 impl SignatureKey {
-    pub(super) fn generate(profile: Profile, rng: &mut ChaCha20Rng) -> Self {
+    pub(super) fn generate(profile: Profile, randomness: &Randomness) -> Self {
         match profile.scheme() {
             Scheme::Ed25519 => {
                 let mut seed = Zeroizing::new([0; 32]);
-                rng.fill_bytes(seed.as_mut());
+                randomness.fill(seed.as_mut());
                 Self::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(&seed)))
             }
-            Scheme::P256 => Self::P256(p256::ecdsa::SigningKey::random(rng)),
+            Scheme::P256 => Self::P256(p256::ecdsa::SigningKey::random(&mut randomness.clone())),
         }
     }
 

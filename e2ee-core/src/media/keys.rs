@@ -84,6 +84,18 @@ impl MediaKeys {
         self.sender.switch(epoch)
     }
 
+    /// The group of these keys was given up (a refusal, a removal, the end): its sending keys are wiped at once, those for receiving
+    /// when their time is over.
+    pub fn give_up(&mut self, now: UnixMillis) {
+        self.sender.give_up();
+        self.receiver.give_up(now);
+    }
+
+    /// EPOC-13: whether sealing has stopped because the group made no new epoch for too long.
+    pub fn is_stale(&self, now: UnixMillis) -> bool {
+        self.sender.is_stale(now)
+    }
+
     /// The epoch that [`seal`](Self::seal) uses.
     pub fn sending_epoch(&self) -> Option<u64> {
         self.sender.epoch()

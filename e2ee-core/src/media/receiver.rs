@@ -79,7 +79,7 @@ pub struct ReleasedJob {
 
 #[derive(Debug, Default)]
 pub(super) struct Receiver {
-    /// Ascending; the last is the newest and the only one without an end.
+    /// Ascending; the last is the newest and, until the group is given up, the only one without an end.
     epochs: VecDeque<ReceivingEpoch>,
     early: EarlyBuffer,
     released: Vec<Released>,
@@ -126,6 +126,13 @@ impl Receiver {
             self.epochs.pop_front();
         }
         self.release(stats);
+    }
+
+    /// The group was given up: what it still sends opens for as long as that of any epoch that is over (EPOC-2).
+    pub(super) fn give_up(&mut self, now: UnixMillis) {
+        if let Some(newest) = self.epochs.back_mut() {
+            newest.ends.get_or_insert(now + OVERLAP);
+        }
     }
 
     pub(super) fn open(&mut self, kind: MediaKind, frame: &mut Vec<u8>, now: UnixMillis, stats: &mut Stats) -> Outcome {

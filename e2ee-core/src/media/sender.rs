@@ -18,6 +18,10 @@ use crate::time::UnixMillis;
 /// EPOC-5: how long a sender may go on with an epoch when a newer one has come.
 const SWITCH_WITHIN: Duration = Duration::from_secs(1);
 
+/// EPOC-13: how old an epoch may be and still be sealed in. Twice the time in which the group makes a new one (COMM-4): whoever is
+/// cut off from it cannot know who left meanwhile, or whose key was stolen.
+const SEALED_IN_FOR: Duration = Duration::from_secs(600);
+
 /// Epochs that may wait to be switched to; more than there are receive keys for would be of no use.
 const MAX_PENDING: usize = 3;
 
@@ -46,6 +50,9 @@ pub enum SealError {
     /// EPOC-6: every counter of this key has been used.
     #[error("the counter of this stream is used up until the next epoch")]
     CounterExhausted,
+    /// EPOC-13: the group should have made another epoch long ago.
+    #[error("the epoch is too old to be sealed in")]
+    EpochTooOld,
     /// The cipher takes no frame of this length.
     #[error("the frame is too long")]
     TooLong,
@@ -81,6 +88,8 @@ pub(super) struct Sender {
 #[derive(Debug)]
 struct SendingEpoch {
     keys: EpochKeys,
+    /// When it was installed, or an earlier one that was skipped for it.
+    since: UnixMillis,
     /// By [`StreamKind`]; derived when first used.
     streams: [Option<SendingStream>; StreamKind::ALL.len()],
 }
@@ -135,16 +144,20 @@ impl Sender {
                 sending: self.epoch(),
             });
         }
-        while let Some((keys, _)) = self.pending.pop_front() {
-            if keys.epoch == epoch {
-                self.current = Some(SendingEpoch {
-                    keys,
-                    streams: Default::default(),
-                });
-                break;
-            }
-        }
+        while self.epoch() != Some(epoch) && self.advance() {}
         Ok(())
+    }
+
+    /// EPOC-13: whether there is an epoch, and it is too old to be sealed in.
+    pub(super) fn is_stale(&self, now: UnixMillis) -> bool {
+        self.current
+            .as_ref()
+            .is_some_and(|current| now.since(current.since) > SEALED_IN_FOR)
+    }
+
+    /// The group was given up: nothing is sealed with its keys any more, and they go.
+    pub(super) fn give_up(&mut self) {
+        *self = Self::default();
     }
 
     /// Seals what is at `frame[text_at..]`; also answers where in `frame` the sealed frame begins.
@@ -180,11 +193,12 @@ impl Sender {
 
     /// Makes the next pending epoch the current one; `false` where there is none.
     fn advance(&mut self) -> bool {
-        let Some((keys, _)) = self.pending.pop_front() else {
+        let Some((keys, since)) = self.pending.pop_front() else {
             return false;
         };
         self.current = Some(SendingEpoch {
             keys,
+            since,
             streams: Default::default(),
         });
         true
@@ -277,7 +291,10 @@ impl Sender {
     #[inline]
     fn take_counter(&mut self, stream: StreamKind, codec: Codec, now: UnixMillis) -> Result<Taken<'_>, SealError> {
         self.switch_if_overdue(now);
-        let SendingEpoch { keys, streams } = self.current.as_mut().ok_or(SealError::NoEpoch)?;
+        if self.is_stale(now) {
+            return Err(SealError::EpochTooOld);
+        }
+        let SendingEpoch { keys, streams, .. } = self.current.as_mut().ok_or(SealError::NoEpoch)?;
         if codec.is_audio() != (stream.media_kind() == super::MediaKind::Audio) {
             return Err(SealError::WrongCodec { stream, codec });
         }

@@ -239,6 +239,7 @@ impl Driver {
     }
 
     async fn input(&mut self, input: Input) {
+        self.engine.stir(&rand::random());
         for output in self.engine.handle(input, now()) {
             match output {
                 Output::Send(mut message) => {

@@ -100,7 +100,7 @@ impl AwaitingAcceptance {
             } => self.on_accepted(&at, &receipt, &roster_salt, cx),
             // Somebody else was first, or the service gave the room another group: start over.
             ServerMessage::Create { group_id } => {
-                let provider = Provider::new(&mut cx.rng);
+                let provider = Provider::new(&cx.randomness);
                 Self::create(self.identity, provider, group_id, cx)
             }
             ServerMessage::Ended { .. } => AwaitingAdmission::ask(self.identity, None, cx),

@@ -51,7 +51,7 @@ impl Applicant {
     pub(super) fn new(identity: Identity, cx: &mut Context) -> Self {
         Self {
             identity,
-            provider: Provider::new(&mut cx.rng),
+            provider: Provider::new(&cx.randomness),
             replaces: None,
         }
     }

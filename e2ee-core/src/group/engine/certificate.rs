@@ -36,12 +36,14 @@ pub(super) struct Identity {
     pub(super) key: SignatureKey,
     pub(super) chain: Vec<Vec<u8>>,
     pub(super) certificate: CheckedCertificate,
+    /// The one before it ran as long: the session ends with it, and another would bring nothing.
+    pub(super) is_last: bool,
 }
 
 impl AwaitingCertificate {
     pub(super) fn ask(replaces: Option<GroupEpoch>, cx: &mut Context) -> State {
         cx.status(Phase::Identifying, "Proving who you are …");
-        let key = SignatureKey::generate(cx.profile(), &mut cx.rng);
+        let key = SignatureKey::generate(cx.profile(), &cx.randomness);
         let state = Self {
             key,
             replaces,
@@ -81,10 +83,15 @@ impl AwaitingCertificate {
         };
         match check(&self.key, &chain, &receipt, cx) {
             Ok(certificate) => {
+                let is_last = cx.certified_until(certificate.not_after());
+                if is_last {
+                    cx.warn("Your sign-in ends soon, and the call with it. Sign in again to stay.");
+                }
                 let identity = Identity {
                     key: self.key,
                     chain: chain.into_iter().map(|c| c.0).collect(),
                     certificate,
+                    is_last,
                 };
                 AwaitingAdmission::ask(identity, self.replaces, cx)
             }
@@ -121,6 +128,9 @@ impl Identity {
 
     /// When this certificate must be replaced by a new one.
     pub(super) fn renew_at(&self) -> UnixMillis {
+        if self.is_last {
+            return self.certificate.not_after();
+        }
         let life = self.certificate.not_after().since(self.certificate.not_before());
         self.certificate.not_after() - MIN_LEFT.min(life / 4)
     }

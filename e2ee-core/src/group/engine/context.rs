@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
 use zeroize::Zeroize;
 
 use super::output::{EndCause, Output, Phase, Status};
@@ -12,6 +10,7 @@ use super::standing::Comparisons;
 use super::{Config, PING_INTERVAL, State};
 use crate::group::Refusal;
 use crate::group::policy::Profile;
+use crate::group::randomness::Randomness;
 use crate::identity::{CheckedCertificate, TrustRoot};
 use crate::log::{Checkpoint, LogError, LogKey, Logged};
 use crate::time::UnixMillis;
@@ -24,19 +23,23 @@ const REFUSALS_WITHIN: Duration = Duration::from_secs(60);
 const STALL: Duration = Duration::from_secs(GONE_SECONDS - 1);
 /// Whoever was away within this time and finds itself removed joins again.
 const AWAY_WITHIN: Duration = Duration::from_secs(120);
+/// A new certificate that ends no later than so long after the one before was not worth a rejoin.
+const RENEWAL_GAINS: Duration = Duration::from_secs(60);
 /// Checkpoints remembered, to tell forks by.
 const MAX_CHECKPOINTS: usize = 256;
 
 pub(super) struct Context {
     pub(super) config: Config,
     pub(super) now: UnixMillis,
-    pub(super) rng: ChaCha20Rng,
+    pub(super) randomness: Randomness,
     pub(super) session: Option<Session>,
     /// Codes that the person compared; they outlast a rejoin.
     pub(super) comparisons: Comparisons,
     outputs: Vec<Output>,
     checkpoints: BTreeMap<u64, Checkpoint>,
     refused_at: Vec<UnixMillis>,
+    /// The end of the newest certificate.
+    certified_until: Option<UnixMillis>,
     away_at: Option<UnixMillis>,
     slept: bool,
     heard_at: UnixMillis,
@@ -57,17 +60,18 @@ pub(super) struct Session {
 
 impl Context {
     pub(super) fn new(mut config: Config) -> Self {
-        let rng = ChaCha20Rng::from_seed(config.seed);
+        let randomness = Randomness::new(&config.seed);
         config.seed.zeroize();
         Self {
             config,
             now: UnixMillis(0),
-            rng,
+            randomness,
             session: None,
             comparisons: Comparisons::default(),
             outputs: Vec::new(),
             checkpoints: BTreeMap::new(),
             refused_at: Vec::new(),
+            certified_until: None,
             away_at: None,
             slept: false,
             heard_at: UnixMillis(0),
@@ -213,6 +217,17 @@ impl Context {
                 ice_servers,
             });
         }
+    }
+
+    /// Notes the end of a new certificate; whether it is that of the one before, so that renewing gains nothing any more.
+    pub(super) fn certified_until(&mut self, end: UnixMillis) -> bool {
+        let former = self.certified_until.replace(end);
+        former.is_some_and(|former| end <= former + RENEWAL_GAINS)
+    }
+
+    /// The next one is somebody else's.
+    pub(super) fn forget_certificate(&mut self) {
+        self.certified_until = None;
     }
 
     pub(super) fn heard(&mut self) {

@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use crate::identity::Roster;
 use crate::time::UnixMillis;
+use crate::wire::delivery::GONE_SECONDS;
 
 /// How often each says it.
 const INTERVAL: Duration = Duration::from_secs(10);
 /// How much later than that a heartbeat may be before somebody is missed: the way through the service, and a commit.
 const GRACE: Duration = Duration::from_secs(4);
+/// How long a member whose connection is lost stays in the tree of an honest service: until it counts as gone, and some commits
+/// more, since one that is being removed may have to wait for an epoch's turn.
+const REMOVED_WITHIN: Duration = Duration::from_secs(GONE_SECONDS + 30);
 /// A heartbeat that has to wait for a commit is tried again after this.
 const HELD_UP: Duration = Duration::from_millis(250);
 /// A room carries at most so many a second.
@@ -19,6 +23,8 @@ const ROOM_CAP_PER_SECOND: u32 = 10;
 #[derive(Debug, Default)]
 pub(super) struct Heartbeats {
     heard: BTreeMap<u32, UnixMillis>,
+    /// Who was not connected when, by the service's word.
+    excused: BTreeMap<u32, UnixMillis>,
     warned: Vec<u32>,
     next: Option<UnixMillis>,
 }
@@ -58,17 +64,29 @@ impl Heartbeats {
         self.warned.retain(|warned| *warned != leaf);
     }
 
-    /// HEAL-5: those of `expected` who missed one, each named once until heard again. Whoever is new is given time.
-    pub(super) fn missing(&mut self, roster: &Roster, expected: impl Fn(u32) -> bool, now: UnixMillis) -> Vec<u32> {
+    /// HEAL-5: those who missed one, each named once until heard again. Whoever is new is given time, and so is whoever is not
+    /// connected; but no longer than an honest service leaves such a member in the tree, for its word on who is connected may
+    /// be a lie that hides one half of a call from the other.
+    pub(super) fn missing(
+        &mut self,
+        roster: &Roster,
+        is_own: impl Fn(u32) -> bool,
+        expected: impl Fn(u32) -> bool,
+        now: UnixMillis,
+    ) -> Vec<u32> {
         self.heard.retain(|leaf, _| roster.contains(*leaf));
+        self.excused.retain(|leaf, _| roster.contains(*leaf));
         self.warned.retain(|leaf| roster.contains(*leaf));
         let late = interval(roster.len()) + GRACE;
         let mut missing = Vec::new();
-        for leaf in roster.leaves() {
-            let since = *self.heard.entry(leaf).or_insert(now);
+        for leaf in roster.leaves().filter(|leaf| !is_own(*leaf)) {
+            let heard = *self.heard.entry(leaf).or_insert(now);
             if !expected(leaf) {
-                self.heard.insert(leaf, now);
-            } else if now.since(since) > late && !self.warned.contains(&leaf) {
+                self.excused.insert(leaf, now);
+            }
+            let since = self.excused.get(&leaf).map_or(heard, |excused| heard.max(*excused));
+            let is_late = now.since(since) > late || now.since(heard) > late + REMOVED_WITHIN;
+            if is_late && !self.warned.contains(&leaf) {
                 self.warned.push(leaf);
                 missing.push(leaf);
             }

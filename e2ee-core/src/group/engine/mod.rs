@@ -33,6 +33,7 @@ use crate::time::UnixMillis;
 use crate::wire::delivery::{ClientMessage, MAX_MESSAGE, PING_SECONDS, ServerMessage};
 
 use super::policy::Profile;
+use super::randomness::Entropy;
 use acceptance::AwaitingAcceptance;
 use admission::AwaitingAdmission;
 use certificate::AwaitingCertificate;
@@ -48,8 +49,8 @@ pub use standing::Standing;
 /// What a client wants and where.
 #[derive(Clone)]
 pub struct Config {
-    /// From the platform's generator; the source of all randomness that the engine draws itself.
-    pub seed: [u8; 32],
+    /// From the platform's generator; see [`Engine::stir`] for what comes after it.
+    pub seed: Entropy,
     /// The client's own wish. A room of another profile is refused.
     pub profile: Profile,
     /// SHA-256 of the trust root's DER, from the fragment of the room's link.
@@ -114,6 +115,12 @@ impl Engine {
             cx: Context::new(config),
             state: State::AwaitingConnection(AwaitingConnection::default()),
         }
+    }
+
+    /// MLSP-3: fresh bytes from the platform's generator, before every step. What is drawn from here on cannot be computed by
+    /// whoever read this engine's memory before.
+    pub fn stir(&mut self, entropy: &Entropy) {
+        self.cx.randomness.stir(entropy);
     }
 
     /// One step. `now` may not run backwards; where it does, the time of the last call counts.
@@ -267,7 +274,21 @@ impl State {
             Self::AwaitingCertificate(state) => state.on_time(cx),
             Self::AwaitingAdmission(state) => state.on_time(cx),
             Self::AwaitingAcceptance(state) => state.on_time(cx),
-            other => other,
+            mut other => {
+                if let Some(member) = other.kept_member() {
+                    member.wipe_if_due(cx);
+                }
+                other
+            }
+        }
+    }
+
+    /// Who is a member still, as far as it knows, but not connected.
+    fn kept_member(&mut self) -> Option<&mut Member> {
+        match self {
+            Self::AwaitingConnection(state) => state.member.as_deref_mut(),
+            Self::AwaitingReady(state) => state.member.as_deref_mut(),
+            _ => None,
         }
     }
 
@@ -277,8 +298,9 @@ impl State {
             Self::AwaitingCertificate(state) => Some(state.wake()),
             Self::AwaitingAdmission(state) => Some(state.wake()),
             Self::AwaitingAcceptance(state) => Some(state.wake()),
-            Self::AwaitingConnection(_) | Self::Ended => return None,
-            _ => None,
+            Self::AwaitingConnection(state) => return state.member.as_ref().and_then(|member| member.wipe_at()),
+            Self::AwaitingReady(state) => state.member.as_ref().and_then(|member| member.wipe_at()),
+            Self::Ended => return None,
         };
         let ping = cx.next_ping();
         Some(own.map_or(ping, |own| own.min(ping)))

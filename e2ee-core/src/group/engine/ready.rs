@@ -60,7 +60,10 @@ impl AwaitingReady {
         match (self.member, self.applicant) {
             (Some(member), _) if same_person => member.resumed(cx),
             (_, Some(applicant)) if same_person => AwaitingAdmission::ask_as(applicant, cx),
-            _ => AwaitingCertificate::ask(None, cx),
+            _ => {
+                cx.forget_certificate();
+                AwaitingCertificate::ask(None, cx)
+            }
         }
     }
 }

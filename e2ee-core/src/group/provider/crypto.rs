@@ -4,8 +4,6 @@
 //! AES-GCM is the engine of the frames, so a browser loads one. Signatures are checked by [`PublicKey`], as those of
 //! certificates are.
 
-use std::sync::Arc;
-
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use openmls_traits::crypto::OpenMlsCrypto;
@@ -16,13 +14,13 @@ use openmls_traits::types::{
 use p256::ecdsa::signature::Signer;
 use sha2::{Digest, Sha256};
 use tls_codec::SecretVLBytes;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::aead::Aead;
 use super::dh_kem::DhKem;
 use super::hpke::Context;
 use super::kem::{Encapsulated, Kem, KemError, SECRET_LEN, Secret};
-use super::{Poisoned, SeededRand};
+use crate::group::randomness::Randomness;
 use crate::identity::PublicKey;
 
 const SUITES: &[Ciphersuite] = &[
@@ -36,23 +34,25 @@ const SUITES: &[Ciphersuite] = &[
 #[derive(Debug)]
 pub struct Crypto {
     /// For ephemeral keys. Whoever only follows a group has none and makes none.
-    rand: Option<Arc<SeededRand>>,
+    randomness: Option<Randomness>,
 }
 
 impl Crypto {
-    pub(super) fn with_randomness(rand: Arc<SeededRand>) -> Self {
-        Self { rand: Some(rand) }
+    pub(super) fn with_randomness(randomness: Randomness) -> Self {
+        Self {
+            randomness: Some(randomness),
+        }
     }
 
     /// For those who verify: sealing and making keys fail with `InsufficientRandomness`.
     pub const fn verifying() -> Self {
-        Self { rand: None }
+        Self { randomness: None }
     }
 
-    /// MLSP-3: from the engine's seed.
+    /// MLSP-3.
     fn fill(&self, out: &mut [u8]) -> Result<(), KemError> {
-        let rand = self.rand.as_ref().ok_or(KemError::Randomness)?;
-        rand.fill(out).map_err(|Poisoned| KemError::Randomness)
+        self.randomness.as_ref().ok_or(KemError::Randomness)?.fill(out);
+        Ok(())
     }
 
     /// Key material for one key pair.
@@ -86,15 +86,20 @@ impl OpenMlsCrypto for Crypto {
 
     fn hkdf_extract(&self, hash: HashType, salt: &[u8], ikm: &[u8]) -> Result<SecretVLBytes, CryptoError> {
         sha256_only(hash)?;
-        let (prk, _) = Hkdf::<Sha256>::extract(Some(salt), ikm);
-        Ok(prk.as_slice().into())
+        let (mut prk, _) = Hkdf::<Sha256>::extract(Some(salt), ikm);
+        let secret = prk.as_slice().into();
+        prk.as_mut_slice().zeroize();
+        Ok(secret)
     }
 
     fn hmac(&self, hash: HashType, key: &[u8], message: &[u8]) -> Result<SecretVLBytes, CryptoError> {
         sha256_only(hash)?;
         let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| CryptoError::InvalidLength)?;
         mac.update(message);
-        Ok(mac.finalize().into_bytes().as_slice().into())
+        let mut tag = mac.finalize().into_bytes();
+        let secret = tag.as_slice().into();
+        tag.as_mut_slice().zeroize();
+        Ok(secret)
     }
 
     fn hkdf_expand(
@@ -106,10 +111,10 @@ impl OpenMlsCrypto for Crypto {
     ) -> Result<SecretVLBytes, CryptoError> {
         sha256_only(hash)?;
         let hkdf = Hkdf::<Sha256>::from_prk(prk).map_err(|_| CryptoError::HkdfOutputLengthInvalid)?;
-        let mut okm = vec![0; okm_len];
+        let mut okm = Zeroizing::new(vec![0; okm_len]);
         hkdf.expand(info, &mut okm)
             .map_err(|_| CryptoError::HkdfOutputLengthInvalid)?;
-        Ok(okm.into())
+        Ok(okm.as_slice().into())
     }
 
     fn hash(&self, hash: HashType, data: &[u8]) -> Result<Vec<u8>, CryptoError> {

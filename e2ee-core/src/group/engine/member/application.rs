@@ -18,7 +18,7 @@ const MAX_EARLY: usize = 64;
 const MAX_OUTBOX: usize = 64;
 
 /// Two members hold different groups, or were shown different logs: the call is not one call any more.
-struct Split(&'static str);
+pub(super) struct Split(pub(super) &'static str);
 
 impl Member {
     pub(in super::super) fn chat(&mut self, text: String, cx: &mut Context) {
@@ -100,11 +100,15 @@ impl Member {
         let own = self.own_leaf();
         let committer = &self.committer;
         let expected = |leaf| leaf != own && committer.is_live(leaf);
-        for leaf in self.beats.missing(&self.roster, expected, cx.now) {
+        let missing = self.beats.missing(&self.roster, |leaf| leaf == own, expected, cx.now);
+        for leaf in missing {
             let name = self.name_of(leaf);
-            cx.warn(&format!(
-                "Nothing signed was heard from {name} for a while, although the server says that they are connected."
-            ));
+            let server = if self.committer.is_live(leaf) {
+                "although the server says that they are connected"
+            } else {
+                "and the server neither connects them nor removes them"
+            };
+            cx.warn(&format!("Nothing signed was heard from {name} for a while, {server}."));
         }
     }
 
@@ -131,11 +135,10 @@ impl Member {
         }
     }
 
-    pub(super) fn replay_early(&mut self, cx: &mut Context) {
-        for message in std::mem::take(&mut self.early) {
-            // A split shows again with the next heartbeat, through the state machine.
-            let _ = self.read(&message, cx);
-        }
+    pub(super) fn replay_early(&mut self, cx: &mut Context) -> Result<(), Split> {
+        std::mem::take(&mut self.early)
+            .iter()
+            .try_for_each(|message| self.read(message, cx))
     }
 
     fn read(&mut self, message: &Bytes, cx: &mut Context) -> Result<(), Split> {

@@ -250,10 +250,7 @@ impl Member {
             }
         }
         match self.take_commit(commit.as_slice(), receipt, salt, cx) {
-            Ok(Taken::Entered(change)) => {
-                self.entered_epoch(&change, cx);
-                State::Member(self)
-            }
+            Ok(Taken::Entered(change)) => self.entered_epoch(&change, cx),
             Ok(Taken::Moved) => {
                 cx.status(Phase::Rejoining, "Joining again …");
                 let Self { identity, provider, .. } = *self;
@@ -282,6 +279,11 @@ impl Member {
         match processed.into_content() {
             ProcessedMessageContent::OwnPendingCommit => {
                 let flight = self.flight.take().ok_or(Refusal::UnknownProposal)?;
+                // GRUP-6 holds for one's own commit too: whatever was proposed after it was made, an honest service would have
+                // refused it for.
+                if flight.proposals != self.pending.len() {
+                    return Err(Refusal::ProposalLeftOut);
+                }
                 let staged = self.group.pending_commit().ok_or(Refusal::UnknownProposal)?;
                 check_record(staged, hash, &flight.change, receipt, salt, cx)?;
                 self.group

@@ -5,20 +5,23 @@ use std::time::Duration;
 use openmls::prelude::PastEpochDeletion;
 use openmls_traits::OpenMlsProvider;
 
+use super::super::State;
 use super::super::context::Context;
-use super::super::output::{EpochKeys, Output, Phase};
-use super::{Member, PAST_KEYS_LIVE, SWITCH_AFTER, SWITCH_AFTER_REMOVAL, Scene};
+use super::super::output::{EndCause, EpochKeys, Output, Phase};
+use super::application::Split;
+use super::{Member, PAST_KEYS_LIVE, REKEYED_WITHIN, SWITCH_AFTER, SWITCH_AFTER_REMOVAL, Scene};
 use crate::group::Refusal;
 use crate::group::check::Change;
 use crate::identity::code_of;
 use crate::media::MediaEpoch;
 use crate::sframe::mls::EXPORTER_LABEL;
 use crate::sframe::{CipherSuite, Secret};
+use crate::time::UnixMillis;
 use crate::wire::delivery::ClientMessage;
 
 impl Member {
     /// After a merge.
-    pub(super) fn entered_epoch(&mut self, change: &Change, cx: &mut Context) {
+    pub(super) fn entered_epoch(mut self: Box<Self>, change: &Change, cx: &mut Context) -> State {
         self.switch_to_former(cx);
         self.stale_refusals = 0;
         self.newcomers = change.added.iter().map(crate::identity::Member::leaf).collect();
@@ -29,6 +32,7 @@ impl Member {
         };
         self.committer.entered(&scene, &self.newcomers, own_commit, cx.now);
         self.pursuit.caught_up();
+        self.rekey_by = cx.now + REKEYED_WITHIN;
         // Somebody who joined an epoch that this client never sealed with still waits for a key frame.
         self.key_frame |= !self.newcomers.is_empty();
         self.wipe_past_at = Some(cx.now + PAST_KEYS_LIVE);
@@ -37,22 +41,21 @@ impl Member {
         } else {
             SWITCH_AFTER_REMOVAL
         };
-        self.announce(patience, cx);
-        self.replay_early(cx);
+        if let Err(refusal) = self.announce(patience, cx) {
+            return self.rejoin(&refusal, cx);
+        }
+        if let Err(Split(why)) = self.replay_early(cx) {
+            return cx.end(EndCause::Split, why);
+        }
         self.flush_chat(cx);
+        State::Member(self)
     }
 
     /// C2: the roster is shown before the keys of its epoch are used for sending. Receive keys are installed at once.
-    pub(super) fn announce(&mut self, patience: Duration, cx: &mut Context) {
+    /// Without its keys the epoch is not entered: the former one would be sealed in on and on.
+    pub(super) fn announce(&mut self, patience: Duration, cx: &mut Context) -> Result<(), Refusal> {
         self.acks.clear();
-        let keys = match self.export() {
-            Ok(keys) => keys,
-            Err(refusal) => {
-                // Cannot happen with a merged group; without keys nothing is sealed or opened, which is safe.
-                cx.warn(&format!("This device has no keys for the new epoch: {refusal}"));
-                return;
-            }
-        };
+        let keys = self.export()?;
         cx.emit(Output::Roster(self.view(cx)));
         cx.emit(Output::Epoch(keys));
         cx.emit(Output::MeetingCode {
@@ -64,6 +67,7 @@ impl Member {
         self.switch_by = Some(cx.now + patience);
         self.beats.start(cx.now, self.roster.len());
         self.switch_if_ready(cx);
+        Ok(())
     }
 
     /// PF-25: a sender is never more than one epoch behind its own group, however fast epochs follow each other: the
@@ -95,8 +99,20 @@ impl Member {
         }
     }
 
+    /// HEAL-3. Also while the connection is lost: what is over is over.
+    pub(in super::super) fn wipe_if_due(&mut self, cx: &mut Context) {
+        if self.wipe_past_at.is_some_and(|at| cx.now >= at) {
+            self.wipe_past_at = None;
+            self.wipe_past_keys(cx);
+        }
+    }
+
+    pub(in super::super) fn wipe_at(&self) -> Option<UnixMillis> {
+        self.wipe_past_at
+    }
+
     /// Keys of epochs that are over go, so that a later break-in reads nothing of them.
-    pub(super) fn wipe_past_keys(&mut self, cx: &mut Context) {
+    fn wipe_past_keys(&mut self, cx: &mut Context) {
         if self
             .group
             .delete_past_epoch_secrets(&self.provider, PastEpochDeletion::delete_all())

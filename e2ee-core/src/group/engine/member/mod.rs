@@ -38,6 +38,10 @@ const SWITCH_AFTER: Duration = SWITCH_WITHIN;
 /// The same where somebody was removed: with the commit's way here it stays under the second of C5.
 const SWITCH_AFTER_REMOVAL: Duration = Duration::from_millis(700);
 const CERTIFICATE_STAGGER: Duration = Duration::from_secs(1);
+/// COMM-4: where an epoch is this old, the commits that should have ended it are held back.
+const REKEYED_WITHIN: Duration = Duration::from_secs(360);
+/// The same after this member was away or asleep itself, and the next commit is still on its way.
+const REKEYED_WITHIN_OF_RETURN: Duration = Duration::from_secs(60);
 
 /// The delivery service keeps the order, so little is out of it; what a resuming client missed is skipped.
 pub(super) fn sender_ratchet() -> SenderRatchetConfiguration {
@@ -92,6 +96,8 @@ pub(super) struct Member {
     outbox: VecDeque<String>,
     beats: Heartbeats,
     fresh: bool,
+    /// When the next epoch must be here (COMM-4).
+    rekey_by: UnixMillis,
 }
 
 impl Member {
@@ -128,15 +134,19 @@ impl Member {
             outbox: VecDeque::new(),
             beats: Heartbeats::default(),
             fresh: true,
+            rekey_by: cx.now + REKEYED_WITHIN,
         });
-        member.announce(SWITCH_AFTER, cx);
-        State::Member(member)
+        match member.announce(SWITCH_AFTER, cx) {
+            Ok(()) => State::Member(member),
+            Err(refusal) => member.rejoin(&refusal, cx),
+        }
     }
 
     /// The connection is back; what was missed follows.
     pub(super) fn resumed(mut self: Box<Self>, cx: &mut Context) -> State {
         self.beats.forgive(cx.now);
         self.pursuit.resumed(cx.now);
+        self.rekey_by = self.rekey_by.max(cx.now + REKEYED_WITHIN_OF_RETURN);
         cx.status(Phase::InCall, &self.words());
         self.resend_anew(cx);
         State::Member(self)
@@ -227,10 +237,8 @@ impl Member {
     /// Everything that is due.
     pub(super) fn on_time(mut self: Box<Self>, cx: &mut Context) -> State {
         self.switch_if_ready(cx);
-        if self.wipe_past_at.is_some_and(|at| cx.now >= at) {
-            self.wipe_past_at = None;
-            self.wipe_past_keys(cx);
-        }
+        self.wipe_if_due(cx);
+        self.demand_rekey(cx);
         if cx.now >= self.renew_at() {
             let at = self.at();
             return self.join_again(Some(at), cx);
@@ -259,11 +267,24 @@ impl Member {
             Some(self.renew_at()),
             self.committer.resend_at(),
             self.pursuit.due(),
+            Some(self.rekey_by),
         ]
         .into_iter()
         .flatten()
         .min()
         .unwrap_or(cx.now + SWITCH_AFTER)
+    }
+
+    /// COMM-4: no member can end the epoch alone where the service takes no commit, or delivers none; but each can tell.
+    fn demand_rekey(&mut self, cx: &mut Context) {
+        if cx.has_slept() {
+            self.rekey_by = self.rekey_by.max(cx.now + REKEYED_WITHIN_OF_RETURN);
+        }
+        if cx.now >= self.rekey_by {
+            self.rekey_by = cx.now + REKEYED_WITHIN_OF_RETURN;
+            cx.warn("The keys of this call are older than five minutes: the server takes or delivers no new ones.");
+            self.pursuit.noticed(cx.now);
+        }
     }
 
     fn on_ended(self: Box<Self>, reason: EndReason, cx: &mut Context) -> State {
@@ -327,7 +348,9 @@ impl Member {
 
     /// IDEN-3: before its certificate runs out, a member takes a new one and a new leaf; not all at the same moment.
     fn renew_at(&self) -> UnixMillis {
-        self.identity.renew_at() + CERTIFICATE_STAGGER * self.own_leaf().min(300)
+        let due = self.identity.renew_at();
+        let left = self.identity.certificate.not_after().since(due);
+        due + (CERTIFICATE_STAGGER * self.own_leaf().min(300)).min(left / 2)
     }
 
     fn words(&self) -> String {

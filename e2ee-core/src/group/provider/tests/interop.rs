@@ -8,13 +8,12 @@ use openmls::prelude::{
 use openmls_rust_crypto::OpenMlsRustCrypto;
 use openmls_traits::OpenMlsProvider;
 use openmls_traits::crypto::OpenMlsCrypto;
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
 use tls_codec::DeserializeBytes;
 
 use super::provider;
 use crate::group::policy::Profile;
 use crate::group::provider::Provider;
+use crate::group::randomness::Randomness;
 use crate::group::signature::SignatureKey;
 
 struct Member<P> {
@@ -28,7 +27,7 @@ impl<P: OpenMlsProvider> Member<P> {
     fn new(provider: P, profile: Profile, seed: u8) -> Self {
         Self {
             provider,
-            key: SignatureKey::generate(profile, &mut ChaCha20Rng::from_seed([seed; 32])),
+            key: SignatureKey::generate(profile, &Randomness::new(&[seed; 32])),
             profile,
             group: None,
         }

@@ -7,13 +7,11 @@ mod limits;
 mod x_wing;
 
 use openmls_traits::types::{HpkeAeadType, HpkeConfig, HpkeKdfType, HpkeKemType};
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
 
 use super::Provider;
 
 fn provider(seed: u8) -> Provider {
-    Provider::new(&mut ChaCha20Rng::from_seed([seed; 32]))
+    Provider::from_seed(&[seed; 32])
 }
 
 /// The KEMs of the suites.

@@ -159,10 +159,8 @@ export class Engine {
   #untimed = 0;
 
   constructor(request: JoinRequest, subtle: SubtleCrypto | null, choice: Choice) {
-    const seed = crypto.getRandomValues(new Uint8Array(32));
     const { room, rootHash, profile } = request.pinned;
-    this.#client = guard(() => new wasm.Client(room, request.session, rootHash, profile, seed));
-    seed.fill(0);
+    this.#client = guard(() => new wasm.Client(room, request.session, rootHash, profile));
     this.#ring = subtle && new KeyRing(subtle);
     this.#choice = choice;
     if (__TAP__) tapClient(this.#client);
