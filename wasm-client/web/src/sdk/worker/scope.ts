@@ -1,4 +1,5 @@
 // The worker's side of encoded transforms, which TypeScript's DOM library does not describe.
+import { Clock } from "./clock";
 import type { FromWorker, ToWorker, TransformOptions } from "../messages";
 
 export interface EncodedFrame {
@@ -38,9 +39,11 @@ export interface WorkerScope {
 
 export const scope = self as unknown as WorkerScope;
 
-/** Milliseconds since 1970 that do not jump when somebody sets the clock. */
+const clock = new Clock(() => performance.now(), () => Date.now());
+
+/** Milliseconds since 1970: see {@link Clock}. */
 export function now(): number {
-  return performance.timeOrigin + performance.now();
+  return clock.now();
 }
 
 /** Lets everything else that waits in the worker go first. */
