@@ -11,6 +11,7 @@ use relay_token::Source;
 use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use sfu_relay::engine::Command;
 use sfu_relay::rtp::rtcp::{self, Rtcp, SenderReport, Writer};
+use sfu_relay::signal::message::ErrorCode;
 
 const MS: Duration = Duration::from_millis(1);
 const CAMERA: u32 = 500;
@@ -328,14 +329,9 @@ fn a_layer_switch_waits_for_a_key_frame_and_leaves_no_seam() {
         let camera = world.producer(alice, Source::Camera);
         let bob = world.enter("bob", &[Line::receive("0", false, &camera)]);
         let ssrc = world.clients[bob].announced("0").0;
-        let session = world.clients[bob].session;
         for n in 0..40u16 {
             if n == 15 {
-                world.command(Command::SetLayer {
-                    session,
-                    producer: camera.clone(),
-                    max_layer: Some(0),
-                });
+                world.wish(bob, &camera, Some(0), false);
             }
             let key = n == 0 || n == 20;
             for (i, rid) in ["q", "h", "f"].into_iter().enumerate() {
@@ -610,23 +606,15 @@ fn senders_get_reports_and_transport_wide_feedback() {
 #[test]
 fn a_paused_view_gets_nothing_and_resumes_with_a_key_frame_without_a_seam() {
     let (mut world, alice, bob, ssrc) = two();
-    let (camera, session) = (world.producer(alice, Source::Camera), world.clients[bob].session);
-    world.command(Command::Pause {
-        session,
-        producer: camera.clone(),
-        paused: true,
-    });
+    let camera = world.producer(alice, Source::Camera);
+    world.wish(bob, &camera, None, true);
     for n in 1..20 {
         world.rtp(alice, &frame(CAMERA, n, false));
         world.pass(33 * MS);
     }
     assert_eq!(world.clients[bob].of(ssrc).len(), 1);
     let before = plis(&world, alice).len();
-    world.command(Command::Pause {
-        session,
-        producer: camera,
-        paused: false,
-    });
+    world.wish(bob, &camera, None, false);
     assert_eq!(plis(&world, alice).len(), before + 1);
     world.rtp(alice, &frame(CAMERA, 20, true));
     world.rtp(alice, &frame(CAMERA, 21, false));
@@ -645,6 +633,20 @@ fn a_sender_that_pauses_its_own_producer_reaches_nobody() {
     });
     world.rtp(alice, &frame(CAMERA, 1, true));
     assert_eq!(world.clients[bob].of(ssrc).len(), 1);
+}
+
+#[test]
+fn nobody_pauses_what_is_somebody_elses() {
+    let (mut world, alice, bob, ssrc) = two();
+    let (producer, session) = (world.producer(alice, Source::Camera), world.clients[bob].session);
+    world.command(Command::Pause {
+        session,
+        producer,
+        paused: true,
+    });
+    assert_eq!(world.errors(bob), [ErrorCode::NotAllowed]);
+    world.rtp(alice, &frame(CAMERA, 1, false));
+    assert_eq!(world.clients[bob].of(ssrc).len(), 2);
 }
 
 #[test]

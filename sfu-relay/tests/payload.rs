@@ -164,13 +164,7 @@ impl Meeting {
             self.timestamp += 3_600;
             let key = n == 2 || n == 12;
             if n == 1 || n == 11 {
-                let (session, producer) = (self.world.clients[self.bob].session, self.producer.clone());
-                let max_layer = Some(u8::from(n == 1));
-                self.world.command(Command::SetLayer {
-                    session,
-                    producer,
-                    max_layer,
-                });
+                self.world.wish(self.bob, &self.producer, Some(u8::from(n == 1)), false);
             }
             let layers: &[(&str, u32)] = if self.codec.audio {
                 &[("", 900)]

@@ -232,12 +232,7 @@ fn command(world: &mut World, input: &mut Input<'_>, who: usize, ids: &[String; 
                 })
                 .collect(),
         },
-        1 => Command::SetLayer {
-            session,
-            producer,
-            max_layer: layer,
-        },
-        2 => Command::Pause {
+        1 | 2 => Command::Pause {
             session,
             producer,
             paused: input.byte() & 1 == 1,

@@ -149,7 +149,7 @@ pub fn signalling(data: &[u8]) {
         r#"{"type":"hello","protocol":1,"token":"a.b.c"}"#,
         r#"{"type":"offer","id":1,"sdp":"v=0","publish":[{"mid":"0","source":"camera"}],"subscribe":[{"mid":"1","producer":"x"}]}"#,
         r#"{"type":"wishes","wishes":[{"producer":"x","max_layer":1,"paused":false,"pinned":true}]}"#,
-        r#"{"type":"set-layer","producer":"x","max_layer":null}"#,
+        r#"{"type":"pause","producer":"x"}"#,
         r#"{"type":"key-frame-sent","producer":"x","ssrc":1,"rtp_timestamp":4294967295}"#,
         r#"{"type":"ping"}"#,
     ];

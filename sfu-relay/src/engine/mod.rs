@@ -78,11 +78,6 @@ pub enum Command {
         session: SessionId,
         producer: String,
     },
-    SetLayer {
-        session: SessionId,
-        producer: String,
-        max_layer: Option<u8>,
-    },
     Wishes {
         session: SessionId,
         wishes: Vec<Wish>,
@@ -252,11 +247,6 @@ impl Engine {
                 self.key_frame_sent(now, session, &producer, ssrc, rtp_timestamp);
             }
             Command::RequestKeyFrame { session, producer } => self.request_key_frame(now, session, &producer),
-            Command::SetLayer {
-                session,
-                producer,
-                max_layer,
-            } => self.set_layer(now, session, &producer, max_layer),
             Command::Wishes { session, wishes } => self.wishes(now, session, &wishes),
             Command::Pause {
                 session,

@@ -94,21 +94,6 @@ impl Engine {
         }
     }
 
-    pub(super) fn set_layer(&mut self, now: Instant, session: SessionId, producer: &str, max_layer: Option<u8>) {
-        let found = self
-            .producer_named(session, producer)
-            .and_then(|(peer, key)| self.consumer_of(peer, key));
-        let Some(consumer_key) = found else {
-            return self
-                .out
-                .complain(session, ErrorCode::UnknownProducer, "no such producer is consumed");
-        };
-        if let Some(consumer) = self.consumers.get_mut(consumer_key) {
-            consumer.max_layer = max_layer;
-        }
-        self.settle_consumer(now, consumer_key);
-    }
-
     /// RELY-60: one message for all that a receiver sees. The work is one pass over its consumers, whatever the message names.
     pub(super) fn wishes(&mut self, now: Instant, session: SessionId, wishes: &[Wish]) {
         if wishes.len() > self.limits.consumers_per_peer {
@@ -144,19 +129,17 @@ impl Engine {
         let Some(producer) = self.producers.get_mut(key) else {
             return;
         };
-        if producer.peer == peer {
-            producer.paused = paused;
-            for consumer in producer.consumers.clone() {
-                if let Some(consumer) = self.consumers.get_mut(consumer) {
-                    consumer.restart(now);
-                }
-                self.settle_consumer(now, consumer);
+        if producer.peer != peer {
+            return self
+                .out
+                .complain(session, ErrorCode::NotAllowed, "the producer is somebody else's");
+        }
+        producer.paused = paused;
+        for consumer in producer.consumers.clone() {
+            if let Some(consumer) = self.consumers.get_mut(consumer) {
+                consumer.restart(now);
             }
-        } else if let Some(consumer_key) = self.consumer_of(peer, key) {
-            if let Some(consumer) = self.consumers.get_mut(consumer_key) {
-                consumer.pause(paused, now);
-            }
-            self.settle_consumer(now, consumer_key);
+            self.settle_consumer(now, consumer);
         }
     }
 }

@@ -40,18 +40,12 @@ pub enum ClientMessage {
     RequestKeyFrame {
         producer: String,
     },
-    /// The highest simulcast layer wanted of a consumed producer, or spatial layer of one that sends them in one stream, 0 being the lowest;
-    /// `null`: no limit.
-    SetLayer {
-        producer: String,
-        max_layer: Option<u8>,
-    },
     /// What the client wants to see of what it consumes. What is not named stays as it is; what is named and not consumed (any more) is
     /// passed over.
     Wishes {
         wishes: Vec<Wish>,
     },
-    /// Own producer: the relay forwards it to nobody. Another's: not to oneself.
+    /// The relay forwards an own producer to nobody. (Of others' one wishes nothing.)
     Pause {
         producer: String,
     },
@@ -96,7 +90,7 @@ pub struct Subscribe {
 #[serde(deny_unknown_fields)]
 pub struct Wish {
     pub producer: String,
-    /// As in `set-layer`.
+    /// The highest simulcast layer wanted, or spatial layer of a producer that sends them in one stream, 0 being the lowest; `null`: no limit.
     pub max_layer: Option<u8>,
     /// Nobody looks at it now.
     pub paused: bool,
@@ -123,7 +117,7 @@ pub enum RelayMessage {
         removed: Vec<String>,
     },
     /// Which layers of an own video producer somebody wants, 0 being the lowest: none of the others is forwarded to anybody, so none need be
-    /// sent. Without this message all are. More is asked for at once, less after a while.
+    /// sent. Of layers inside one stream the highest named counts. Without this message all are. More is asked for at once, less after a while.
     WantedLayers {
         producer: String,
         layers: Vec<u8>,

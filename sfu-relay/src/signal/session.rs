@@ -180,11 +180,6 @@ fn act(relay: &Relay, session: SessionId, message: ClientMessage) -> Act {
             rtp_timestamp,
         },
         ClientMessage::RequestKeyFrame { producer } => Command::RequestKeyFrame { session, producer },
-        ClientMessage::SetLayer { producer, max_layer } => Command::SetLayer {
-            session,
-            producer,
-            max_layer,
-        },
         ClientMessage::Wishes { wishes } => Command::Wishes { session, wishes },
         ClientMessage::Pause { producer } => Command::Pause {
             session,

@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use relay_token::{Claims, Rights, Source};
 use sfu_relay::engine::{Command, Engine, EngineConfig, Event, SessionId};
 use sfu_relay::net::dtls::Identity;
-use sfu_relay::signal::message::{ErrorCode, ProducerInfo, Publish, RelayMessage, Subscribe};
+use sfu_relay::signal::message::{ErrorCode, ProducerInfo, Publish, RelayMessage, Subscribe, Wish};
 use sfu_relay::{Counters, Limits, RelayStats};
 
 pub use client::{Client, Rtp};
@@ -104,6 +104,21 @@ impl World {
     }
 
     /// Sends the client's offer with these lines and takes the answer in.
+    /// What a client wants to see of one producer.
+    pub fn wish(&mut self, index: usize, producer: &str, max_layer: Option<u8>, paused: bool) {
+        let wish = Wish {
+            producer: producer.to_owned(),
+            max_layer,
+            paused,
+            pinned: false,
+        };
+        let session = self.clients[index].session;
+        self.command(Command::Wishes {
+            session,
+            wishes: vec![wish],
+        });
+    }
+
     pub fn offer(&mut self, index: usize, lines: &[Line]) {
         let client = &mut self.clients[index];
         client.lines = lines.to_vec();

@@ -10,9 +10,6 @@ export type ToRelay =
   | { type: "key-frame-sent"; producer: string; ssrc: number; rtp_timestamp: number }
   | { type: "request-key-frame"; producer: string }
   | { type: "wishes"; wishes: Wish[] }
-  | { type: "pause"; producer: string }
-  | { type: "resume"; producer: string }
-  | { type: "close-producer"; producer: string }
   | { type: "ping" };
 
 export interface Publish {
