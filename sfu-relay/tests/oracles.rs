@@ -140,6 +140,42 @@ fn a_packet_index_is_never_used_twice_for_sealing() {
 }
 
 #[test]
+fn rely_11_a_repeatable_packet_is_sealed_again_for_a_while_and_only_if_the_same_comes_out() {
+    for (profile, oracle, salt) in PROFILES {
+        let (mut ours, ..) = both(profile, oracle, salt);
+        let mut seal = |mut packet: Vec<u8>, repeatable: bool| {
+            let sealed = match repeatable {
+                true => ours.seal_last_repeatable_rtp(&mut packet, 0),
+                false => ours.seal_rtp(&mut packet),
+            };
+            sealed.map(|()| packet.clone()).map_err(|error| (error, packet.len()))
+        };
+        let first: Vec<_> = (1..=4).map(|sequence| seal(rtp(sequence), true).unwrap()).collect();
+        for sequence in [4, 2, 2, 1] {
+            assert_eq!(seal(rtp(sequence), true).unwrap(), first[usize::from(sequence) - 1]);
+        }
+        // All but number and SSRC, with which it would be another packet.
+        for at in (0..rtp(3).len()).filter(|at| ![2, 3, 8, 9, 10, 11].contains(at)) {
+            let mut changed = rtp(3);
+            changed[at] ^= 4;
+            // One that is malformed is none. Nothing is left of the others.
+            match seal(changed, true) {
+                Err((SrtpError::IndexReused, left)) => assert_eq!(left, 0),
+                other => assert!(matches!(other, Err((SrtpError::Malformed, _))), "byte {at}"),
+            }
+        }
+        let len = rtp(3).len();
+        assert_eq!(seal(rtp(3), false), Err((SrtpError::IndexReused, len)));
+        assert_eq!(seal(rtp(5), false).map(|_| ()), Ok(()));
+        assert_eq!(seal(rtp(5), true), Err((SrtpError::IndexReused, len)));
+        for sequence in 6..40 {
+            seal(rtp(sequence), true).unwrap();
+        }
+        assert!(seal(rtp(2), true).is_err(), "too long ago");
+    }
+}
+
+#[test]
 fn pf_26_forged_packets_of_many_streams_leave_no_state() {
     let (mut ours, mut theirs, _) = both(Profile::AeadAes128Gcm, ProtectionProfile::AeadAes128Gcm, 12);
     for ssrc in 0..100_000u32 {

@@ -93,7 +93,7 @@ impl Engine {
             return;
         };
         for sequence in rtcp::nacked(entries) {
-            if send_rtp(transport, &mut self.out, (consumer.measured, now), |buffer, number| {
+            if send_rtp(transport, &mut self.out, (consumer.manner(), now), |buffer, number| {
                 consumer.repeat(producer, sequence, now, number, buffer).is_some()
             }) {
                 Counters::one(&self.counters.rtx_sent);

@@ -229,7 +229,7 @@ pub(super) fn send(
     let Some(slot) = layer.and_then(|layer| layer.ring.get(admitted.number)) else {
         return false;
     };
-    send_rtp(transport, out, (consumer.measured, now), |buffer, number| {
+    send_rtp(transport, out, (consumer.manner(), now), |buffer, number| {
         consumer.write(admitted, slot, number, buffer);
         true
     })
@@ -262,7 +262,7 @@ fn pad(
     let (mut left, mut count) = (due, 0);
     while left > 0 && count < MAX_PADDING as u64 {
         let mut len = 0;
-        let sent = send_rtp(transport, out, (true, now), |buffer, number| {
+        let sent = send_rtp(transport, out, (consumer.manner(), now), |buffer, number| {
             let start = buffer.len();
             let written = consumer.pad(producer, number, buffer).is_some();
             len = buffer.len() - start;

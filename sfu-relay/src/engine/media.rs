@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::line::{Pacing, holds_back};
 use super::{Engine, Out};
 use crate::arena::{Arena, Key};
-use crate::forward::consumer::Consumer;
+use crate::forward::consumer::{Consumer, Manner};
 use crate::forward::layer::Received;
 use crate::forward::producer::Producer;
 use crate::peer::{Peer, Stream, Transport};
@@ -257,8 +257,8 @@ pub(super) fn forward(
             }
             continue;
         }
-        let measured = consumer.measured;
-        forwarded += u64::from(send_rtp(transport, out, (measured, now), |buffer, number| {
+        let manner = consumer.manner();
+        forwarded += u64::from(send_rtp(transport, out, (manner, now), |buffer, number| {
             consumer.write(&admitted, slot, number, buffer);
             true
         }));
@@ -271,11 +271,11 @@ pub(super) fn forward(
 
 /// Seals and queues the packet that `write` appends to the buffer it is given. `false`: there is none, or no way to send it.
 ///
-/// A packet that is `measured` gets a transport-wide number, which `write` is given as well.
+/// A packet that is measured gets a transport-wide number, which `write` is given as well.
 pub(super) fn send_rtp(
     transport: &mut Transport,
     out: &mut Out,
-    (measured, now): (bool, Instant),
+    (manner, now): (Manner, Instant),
     write: impl FnOnce(&mut Vec<u8>, Option<u16>) -> bool,
 ) -> bool {
     let (Some(srtp), Some(to)) = (&mut transport.srtp, transport.ice.path()) else {
@@ -284,12 +284,16 @@ pub(super) fn send_rtp(
     let mut controller = transport
         .line
         .as_mut()
-        .filter(|_| measured)
+        .filter(|_| manner.measured)
         .map(|line| &mut line.controller);
     let number = controller.as_ref().map(|controller| controller.next_number());
     out.append(&mut transport.run, to, |buffer| {
         let start = buffer.len();
-        let sealed = write(buffer, number) && srtp.seal_last_rtp(buffer, start).is_ok();
+        let sealed = write(buffer, number)
+            && match manner.repeatable {
+                true => srtp.seal_last_repeatable_rtp(buffer, start).is_ok(),
+                false => srtp.seal_last_rtp(buffer, start).is_ok(),
+            };
         if let Some(controller) = controller.as_mut().filter(|_| sealed) {
             controller.sent(now, buffer.len() - start);
         }

@@ -1,12 +1,13 @@
 //! A consumer: one participant's view of one producer.
 //!
-//! Requirements held here: RELY-13, RELY-15, RELY-23.
+//! Requirements held here: RELY-13, RELY-63.
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use super::layer::Arrival;
 use super::producer::Producer;
+use super::repeat::{SENT, SENT_SOUND, Sent};
 use super::rewrite::Rewriter;
 use super::ring::Slot;
 use super::svc::Selection;
@@ -19,16 +20,6 @@ use crate::sdp::{Format, OfferedMedia};
 
 /// Where nothing tells key frames apart, a consumer that has waited this long gets the stream as it is: its decoder finds the key frame.
 const BLIND_START: Duration = Duration::from_millis(1_000);
-/// Sent packets that can be repeated: as many as a layer keeps.
-const SENT: usize = super::ring::CAPACITY;
-/// A packet is repeated at most once in this many milliseconds, however often it is asked for.
-const REPEAT_MS: u32 = 20;
-/// To fill a probe, so many of the last packets are repeated in turn, if they are at least this long.
-const PADDING_BACK: u64 = 24;
-const PADDING_LEAST: usize = 300;
-/// Where there is nothing to repeat: all that one byte can say, rounded down to words.
-const PADDING_ONLY: u8 = 252;
-
 pub(crate) struct Consumer {
     pub(crate) peer: Key<Peer>,
     pub(crate) producer: Key<Producer>,
@@ -44,21 +35,32 @@ pub(crate) struct Consumer {
     pub(crate) measured: bool,
     pub(crate) packets: u32,
     pub(crate) octets: u32,
-    formats: Vec<(Format, u8, Option<u8>)>,
+    pub(super) formats: Vec<(Format, u8, Option<u8>)>,
     ids: ExtensionIds,
     audio: bool,
+    /// Sound that its receiver asks for again: without RTX, so byte for byte as it was sent, and therefore without transport-wide numbers.
+    pub(super) repeats_sound: bool,
     paused: bool,
     spared: Spared,
     flow: Flow,
     rewriter: Rewriter,
     selection: Selection,
-    began: Instant,
+    pub(super) began: Instant,
     /// Empty if this leg cannot repeat.
-    sent: Vec<Sent>,
-    rtx_sequence: u16,
+    pub(super) sent: Vec<Sent>,
+    pub(super) rtx_sequence: u16,
     /// The number outside of the newest packet sent, and how far back the last padding was.
-    newest_sent: u64,
-    padded_back: u64,
+    pub(super) newest_sent: u64,
+    pub(super) padded_back: u64,
+}
+
+/// How a consumer's packets go out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    /// With transport-wide numbers.
+    pub(crate) measured: bool,
+    /// They may go out once more as they are.
+    pub(crate) repeatable: bool,
 }
 
 /// A packet that this consumer gets, with its number outside. It need not be written at once, but once.
@@ -89,20 +91,6 @@ pub(crate) enum Spared {
     Video,
 }
 
-/// A sent packet, kept small: there are hundreds of them for each consumer, and one is touched for each packet.
-#[derive(Debug, Clone, Copy, Default)]
-struct Sent {
-    /// Its number in the layer.
-    number: u64,
-    /// The low half of its number outside. Zero: nothing was sent.
-    out: u32,
-    timestamp: u32,
-    /// When it was repeated, in milliseconds since the consumer began. Zero: it was not.
-    repeated: u32,
-    layer: u8,
-    marker: bool,
-}
-
 impl Consumer {
     pub(crate) fn new(
         peer: Key<Peer>,
@@ -128,6 +116,7 @@ impl Consumer {
             formats: Vec::new(),
             ids: ExtensionIds::default(),
             audio,
+            repeats_sound: false,
             paused: false,
             spared: Spared::Nothing,
             flow: Flow::Waiting { since: now },
@@ -153,7 +142,19 @@ impl Consumer {
         for (id, extension) in &media.extensions {
             self.ids.set(*extension, *id);
         }
-        self.measured = self.ids.transport_cc != 0 && media.codecs.iter().any(|c| c.feedback.contains(&"transport-cc"));
+        let agreed = |feedback| media.codecs.iter().any(|codec| codec.feedback.contains(&feedback));
+        self.repeats_sound = media.repeats_sound();
+        self.measured = self.ids.transport_cc != 0 && agreed("transport-cc") && !self.repeats_sound;
+        if self.repeats_sound && self.sent.is_empty() {
+            self.sent = vec![Sent::default(); SENT_SOUND];
+        }
+    }
+
+    pub(crate) fn manner(&self) -> Manner {
+        Manner {
+            measured: self.measured,
+            repeatable: self.repeats_sound,
+        }
     }
 
     /// The layer that flows now.
@@ -248,10 +249,11 @@ impl Consumer {
     }
 
     /// The highest spatial layer wanted of a stream that has several inside. With simulcast the limit is on streams instead.
+    ///
+    /// RELY-63: whether this leg has the descriptor is no matter. Receivers without it tell layers apart by VP9's payload descriptor, and by our
+    /// shells, of which each is one OBU (AV1); that a moment is over they see by the marker.
     fn limit_inside(&self, producer: &Producer) -> Option<u8> {
-        // RELY-63: without a descriptor a receiver cannot tell layers apart, and takes those of one moment for one frame (AV1).
-        let blind = (self.ids.dependency_descriptor == 0).then_some(0);
-        blind.or(self.limit()).filter(|_| producer.layers.len() == 1)
+        self.limit().filter(|_| producer.layers.len() == 1)
     }
 
     /// Whether the layers wanted inside the stream that flows can begin at a key frame only.
@@ -372,7 +374,8 @@ impl Consumer {
     /// Appends an admitted packet, found in `slot`, to `out`. `transport`: its transport-wide number.
     pub(crate) fn write(&mut self, admitted: &Admitted, slot: &Slot, transport: Option<u16>, out: &mut Vec<u8>) {
         let (outside, timestamp, marker) = (admitted.outside, admitted.timestamp, admitted.marker);
-        if let Some(sent) = self.sent.get_mut((outside % SENT as u64) as usize) {
+        let kept = self.sent.len().max(1) as u64;
+        if let Some(sent) = self.sent.get_mut((outside % kept) as usize) {
             *sent = Sent {
                 number: admitted.number,
                 out: outside as u32,
@@ -390,79 +393,7 @@ impl Consumer {
         self.octets = self.octets.wrapping_add(slot.payload().len() as u32);
     }
 
-    /// Appends the packet with the outside `sequence` once more, by RTX (RFC 4588). Never on the stream's own SSRC: see `net::srtp`.
-    pub(crate) fn repeat(
-        &mut self,
-        producer: &Producer,
-        sequence: u16,
-        now: Instant,
-        transport: Option<u16>,
-        out: &mut Vec<u8>,
-    ) -> Option<()> {
-        self.rtx_ssrc?;
-        let sent = self.sent.get_mut(usize::from(sequence) % SENT)?;
-        if sent.out as u16 != sequence || sent.out == 0 {
-            return None;
-        }
-        let passed = now.saturating_duration_since(self.began).as_millis() as u32 + 1;
-        if sent.repeated != 0 && passed.wrapping_sub(sent.repeated) < REPEAT_MS {
-            return None;
-        }
-        sent.repeated = passed;
-        let sent = *sent;
-        self.write_again(producer, sent, 0, transport, out)
-    }
-
-    /// Appends a packet of no use by itself, to see whether it arrives: one of the last ones once more, by RTX, or nothing but padding.
-    ///
-    /// RELY-23: on the SSRC of retransmissions, each with a number of its own. Receivers know both from each other.
-    pub(crate) fn pad(&mut self, producer: &Producer, transport: Option<u16>, out: &mut Vec<u8>) -> Option<()> {
-        self.padded_back = (self.padded_back + 1) % PADDING_BACK;
-        let outside = self.newest_sent.saturating_sub(self.padded_back);
-        let sent = self.sent.get((outside % SENT as u64) as usize).copied();
-        if let Some(sent) = sent.filter(|sent| sent.out == outside as u32 && sent.out != 0 && !self.is_starved())
-            && self
-                .write_again(producer, sent, PADDING_LEAST, transport, out)
-                .is_some()
-        {
-            return Some(());
-        }
-        let rtx_type = self.formats.iter().find_map(|(.., rtx)| *rtx)?;
-        let start = out.len();
-        let timestamp = sent.map_or(0, |sent| sent.timestamp);
-        let name = (rtx_type, self.rtx_sequence, timestamp, self.rtx_ssrc?);
-        self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
-        self.header(name, (&[], false), transport, out);
-        out[start] |= 0x20;
-        out.resize(out.len() + usize::from(PADDING_ONLY) - 1, 0);
-        out.push(PADDING_ONLY);
-        Some(())
-    }
-
-    /// By RTX (RFC 4588), if its payload is at least so long.
-    fn write_again(
-        &mut self,
-        producer: &Producer,
-        sent: Sent,
-        least: usize,
-        transport: Option<u16>,
-        out: &mut Vec<u8>,
-    ) -> Option<()> {
-        let rtx_ssrc = self.rtx_ssrc?;
-        let slot = producer.layers.get(usize::from(sent.layer))?.ring.get(sent.number)?;
-        let rtx_type = self.payload_type(producer, slot.payload_type)?.1?;
-        if slot.payload().len() < least {
-            return None;
-        }
-        let name = (rtx_type, self.rtx_sequence, sent.timestamp, rtx_ssrc);
-        self.header(name, (slot.descriptor(), sent.marker), transport, out);
-        self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
-        out.extend_from_slice(&(sent.out as u16).to_be_bytes());
-        out.extend_from_slice(slot.payload());
-        Some(())
-    }
-
-    fn header(
+    pub(super) fn header(
         &self,
         (payload_type, sequence, timestamp, ssrc): (u8, u16, u32, u32),
         (descriptor, marker): (&[u8], bool),
@@ -486,7 +417,7 @@ impl Consumer {
     }
 
     /// This leg's payload types, media and RTX, for what the producer's leg calls `payload_type`.
-    fn payload_type(&self, producer: &Producer, payload_type: u8) -> Option<(u8, Option<u8>)> {
+    pub(super) fn payload_type(&self, producer: &Producer, payload_type: u8) -> Option<(u8, Option<u8>)> {
         let format = producer.codec(payload_type)?.format;
         self.formats
             .iter()

@@ -11,6 +11,7 @@ pub(crate) mod layer;
 pub(crate) mod loss;
 pub(crate) mod producer;
 pub(crate) mod reception;
+mod repeat;
 pub(crate) mod rewrite;
 pub(crate) mod ring;
 pub(crate) mod svc;

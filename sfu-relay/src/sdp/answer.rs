@@ -120,7 +120,7 @@ fn write_media(out: &mut String, transport: &AnswerTransport<'_>, m: &AnswerMedi
         out.push_str("a=rtcp-rsize\r\n");
     }
     for codec in &m.codecs {
-        write_codec(out, codec);
+        write_codec(out, codec, m.offered.repeats_sound());
     }
     match &m.role {
         Role::Receive => write_simulcast(out, &m.offered.rids),
@@ -159,16 +159,17 @@ fn accepted_extensions<'a>(m: &'a AnswerMedia<'_>) -> impl Iterator<Item = (u8, 
         .copied()
         .filter(move |(_, extension)| match extension {
             Extension::Mid => receiving,
-            Extension::TransportCc => !matches!(m.role, Role::Inactive),
+            Extension::TransportCc => !matches!(m.role, Role::Inactive) && !m.offered.repeats_sound(),
             Extension::Rid | Extension::RepairedRid => receiving && !m.offered.rids.is_empty(),
             Extension::DependencyDescriptor => video && !matches!(m.role, Role::Inactive),
         })
 }
 
-fn write_codec(out: &mut String, codec: &OfferedCodec) {
+fn write_codec(out: &mut String, codec: &OfferedCodec, repeats_sound: bool) {
     let pt = codec.payload_type;
     let _ = write!(out, "a=rtpmap:{pt} {}\r\n", codec.rtpmap);
-    for feedback in &codec.feedback {
+    let unnumbered = |feedback: &&&str| !(repeats_sound && **feedback == "transport-cc");
+    for feedback in codec.feedback.iter().filter(unnumbered) {
         let _ = write!(out, "a=rtcp-fb:{pt} {feedback}\r\n");
     }
     if let Some(fmtp) = &codec.fmtp {

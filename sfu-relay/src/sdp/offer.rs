@@ -67,6 +67,14 @@ pub struct OfferedMedia {
     pub reduced_size_rtcp: bool,
 }
 
+impl OfferedMedia {
+    /// Lost sound is asked for again on this line. There is no RTX for sound, so it comes again as it was, byte for byte, which a packet with a
+    /// transport-wide number could not: that is new each time it is sent.
+    pub fn repeats_sound(&self) -> bool {
+        self.kind == Kind::Audio && self.codecs.iter().any(|codec| codec.feedback.contains(&"nack"))
+    }
+}
+
 impl Offer {
     pub fn parse(text: &str) -> Result<Self, SdpError> {
         let (session, sections) = sections(text)?;

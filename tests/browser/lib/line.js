@@ -10,6 +10,10 @@ export class Line {
   /** Bits a second towards the browser; without a limit at first. */
   capacity = Infinity;
   dropped = 0;
+  /** Which datagrams towards the browser get lost by chance. @type {(datagram: Buffer) => boolean} */
+  loses = () => false;
+  /** Is shown all that passes. @type {(datagram: Buffer, to: "relay" | "browser") => void} */
+  watches = () => undefined;
   #queue = /** @type {Buffer[]} */ ([]);
   #queued = 0;
   /** Bytes that may leave now. */
@@ -30,15 +34,20 @@ export class Line {
     line.port = line.outside.address().port;
     line.outside.on("message", (datagram, from) => {
       line.#browser = from;
+      line.watches(datagram, "relay");
       line.inside.send(datagram, relayPort, "127.0.0.1");
     });
-    line.inside.on("message", (datagram) => line.#enqueue(datagram));
+    line.inside.on("message", (datagram) => {
+      line.watches(datagram, "browser");
+      line.#enqueue(datagram);
+    });
     line.timer = setInterval(() => line.#drain(), 2);
     return line;
   }
 
   #enqueue(datagram) {
-    if (this.capacity === Infinity) this.#deliver(datagram);
+    if (this.loses(datagram)) this.dropped += 1;
+    else if (this.capacity === Infinity) this.#deliver(datagram);
     else if (this.#queued + datagram.length > QUEUE_BYTES) this.dropped += 1;
     else {
       this.#queue.push(datagram);

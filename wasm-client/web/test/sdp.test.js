@@ -44,6 +44,17 @@ test("CLNT-10: Opus is told constant bit rate and no DTX, beside what was told b
   }
 });
 
+test("RELY-15: an offer asks for lost sound again, once, and a Firefox's does not", () => {
+  const nacks = (sdp) => sdp.match(/a=rtcp-fb:111 nack\r\n/g)?.length ?? 0;
+  const offer = hardenOffer(text(AUDIO, VIDEO));
+  assert.match(offer, /a=rtpmap:111 opus\/48000\/2\r\na=rtcp-fb:111 nack\r\n/);
+  assert.equal(nacks(hardenOffer(offer)), 1);
+  const firefox = `v=0\r\no=mozilla...THIS_IS_SDPARTA-99.0 1 0 IN IP4 0.0.0.0\r\n${text(AUDIO, VIDEO)}`;
+  assert.equal(nacks(hardenOffer(firefox)), 0);
+  assert.equal(nacks(hardenAnswer(text(AUDIO))), 0);
+  assert.doesNotMatch(hardenOffer(text([AUDIO[0], "a=mid:0", "a=rtpmap:9 G722/8000"])), /nack/);
+});
+
 test("CLNT-10: an answer without parameters gets them right after the codec", () => {
   const answer = hardenAnswer(
     text(["m=audio 9 UDP/TLS/RTP/SAVPF 109", "a=rtpmap:109 opus/48000/2", "a=rtcp-fb:109 nack"]),

@@ -3,7 +3,8 @@
 //! Two properties beyond the RFCs' letter:
 //! - no state of any kind changes before a tag verified, and the number of streams per peer is bounded (PF-26);
 //! - the sealing side refuses to use a packet index twice for one SSRC. With GCM a repeated nonce over changed bytes gives the
-//!   authentication key away, so this is not left to the callers' care; retransmissions go through RTX, which has an SSRC of its own.
+//!   authentication key away, so this is not left to the callers' care; retransmissions go through RTX, which has an SSRC of its own. Sound,
+//!   which has no RTX, may be repeated where exactly the same bytes come out as before.
 //!
 //! Requirements held here: RELY-11.
 
@@ -97,12 +98,18 @@ impl Srtp {
 
     /// Encrypts an RTP packet in place and appends the tag.
     pub fn seal_rtp(&mut self, packet: &mut Vec<u8>) -> Result<(), SrtpError> {
-        self.outgoing.rtp(packet, 0)
+        self.outgoing.rtp(packet, 0, false)
     }
 
     /// The same for an RTP packet that stands in `buffer` from `start` to the end, after others.
     pub fn seal_last_rtp(&mut self, buffer: &mut Vec<u8>, start: usize) -> Result<(), SrtpError> {
-        self.outgoing.rtp(buffer, start)
+        self.outgoing.rtp(buffer, start, false)
+    }
+
+    /// The same for one that may be sealed once more within its stream's next packets. That succeeds only if exactly the same comes out;
+    /// otherwise the packet is gone from `buffer`.
+    pub fn seal_last_repeatable_rtp(&mut self, buffer: &mut Vec<u8>, start: usize) -> Result<(), SrtpError> {
+        self.outgoing.rtp(buffer, start, true)
     }
 
     /// Encrypts a compound RTCP packet in place and appends what SRTCP appends.

@@ -8,12 +8,34 @@ use super::{ENCRYPTED_FLAG, MasterKey, Profile, RTCP_HEADER, SrtpError};
 use crate::rtp;
 use crate::rtp::ssrc::SsrcMap;
 
+/// Packets of a stream that can be sealed once more: the newest, two thirds of a second of sound.
+const REPEATABLE: usize = 32;
+
 pub(super) struct Sealer {
     rtp: Cipher,
     rtcp: Cipher,
-    streams: SsrcMap<Seen>,
+    streams: SsrcMap<Stream>,
     /// One counter for all SSRCs is allowed and simpler: what must not repeat is the pair of SSRC and index.
     control_index: u32,
+}
+
+struct Stream {
+    seen: Seen,
+    /// Of each of the newest packets its index and the beginning of its tag. Empty: nothing of it is repeated.
+    tags: Vec<Option<(u64, u32)>>,
+}
+
+impl Stream {
+    /// The beginning of the tag that the packet with this index had.
+    fn tag(&self, index: u64) -> Option<u32> {
+        let (known, tag) = (*self.tags.get(index as usize % REPEATABLE)?)?;
+        (known == index).then_some(tag)
+    }
+
+    fn remember(&mut self, index: u64, tag: u32) {
+        self.tags.resize(REPEATABLE, None);
+        self.tags[index as usize % REPEATABLE] = Some((index, tag));
+    }
 }
 
 impl Sealer {
@@ -31,16 +53,25 @@ impl Sealer {
     }
 
     /// Seals the packet from `start` to the end of `buffer`.
-    pub(super) fn rtp(&mut self, buffer: &mut Vec<u8>, start: usize) -> Result<(), SrtpError> {
+    ///
+    /// `repeatable`: it may be sealed again soon, if exactly the same comes out. A tag is a function of all that it covers, so whether it does
+    /// is seen by the tag.
+    pub(super) fn rtp(&mut self, buffer: &mut Vec<u8>, start: usize, repeatable: bool) -> Result<(), SrtpError> {
         let packet = buffer.get_mut(start..).ok_or(SrtpError::Malformed)?;
         let header = rtp::header_len(packet).ok_or(SrtpError::Malformed)?;
         let ssrc = word(&packet[8..12]);
         let sequence = u16::from_be_bytes([packet[2], packet[3]]);
-        let seen = self.streams.get_mut(&ssrc);
-        let index = estimate(seen.as_deref(), sequence).ok_or(SrtpError::IndexReused)?;
-        if seen.as_ref().is_some_and(|seen| seen.contains(index)) {
-            return Err(SrtpError::IndexReused);
-        }
+        let stream = self.streams.get_mut(&ssrc);
+        let index = estimate(stream.as_ref().map(|stream| &stream.seen), sequence).ok_or(SrtpError::IndexReused)?;
+        let before = match &stream {
+            Some(stream) if stream.seen.contains(index) => {
+                let before = stream.tag(index).filter(|_| repeatable);
+                Some(before.ok_or(SrtpError::IndexReused)?)
+            }
+            _ => None,
+        };
+        let body_end = buffer.len();
+        let packet = buffer.get_mut(start..).ok_or(SrtpError::Malformed)?;
         match &mut self.rtp {
             Cipher::Gcm { aead, salt } => {
                 let mut tag = [0; GCM_TAG];
@@ -59,9 +90,22 @@ impl Sealer {
                 buffer.extend_from_slice(&tag[..SHA1_TAG]);
             }
         }
-        match seen {
-            Some(seen) => seen.insert(index),
-            None => drop(self.streams.insert(ssrc, Seen::first(index))),
+        let tag = word(&buffer[body_end..body_end + 4]);
+        match (before, stream) {
+            (Some(before), _) if before == tag => return Ok(()),
+            (Some(_), _) => {
+                // It must not be seen by anybody.
+                buffer.truncate(start);
+                return Err(SrtpError::IndexReused);
+            }
+            (None, Some(stream)) => stream.seen.insert(index),
+            (None, None) => {
+                let seen = Seen::first(index);
+                self.streams.insert(ssrc, Stream { seen, tags: Vec::new() });
+            }
+        }
+        if repeatable && let Some(stream) = self.streams.get_mut(&ssrc) {
+            stream.remember(index, tag);
         }
         Ok(())
     }

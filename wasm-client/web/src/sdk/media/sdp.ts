@@ -7,11 +7,20 @@ const OPUS = { cbr: "1", usedtx: "0", stereo: "0", "sprop-stereo": "0", useinban
 /** Header extensions that tell the relay how loud somebody speaks. */
 const TELLTALE = ["urn:ietf:params:rtp-hdrext:ssrc-audio-level", "urn:ietf:params:rtp-hdrext:csrc-audio-level"];
 
-/** Our offer: no audio levels, no RED (two frames in one packet, the older one outside of any SFrame), Opus constant. */
+/** Firefox's descriptions name their maker. It has no NACK for sound, in either direction. */
+const FIREFOX = /^o=mozilla/m;
+
+/**
+ * Our offer: no audio levels, no RED (two frames in one packet, the older one outside of any SFrame), Opus constant. Lost sound may be asked
+ * for again where the browser can do that: it does as soon as an answer says so, but offers it by itself nowhere.
+ */
 export function hardenOffer(sdp: string): string {
-  return mapSections(sdp, (section) =>
-    section.startsWith("m=audio") ? constantOpus(withoutRed(withoutLevels(section))) : section,
-  );
+  const asksAgain = !FIREFOX.test(sdp);
+  return mapSections(sdp, (section) => {
+    if (!section.startsWith("m=audio")) return section;
+    const hardened = constantOpus(withoutRed(withoutLevels(section)));
+    return asksAgain ? withNack(hardened) : hardened;
+  });
 }
 
 /** The relay's answer, as our encoder shall read it: browsers take `cbr` and `usedtx` from the remote description. */
@@ -64,8 +73,21 @@ function withoutRed(section: string): string {
     .join("\r\n");
 }
 
+function opusOf(section: string): string | undefined {
+  return /^a=rtpmap:(\d+) opus\/48000/im.exec(section)?.[1];
+}
+
+function withNack(section: string): string {
+  const payload = opusOf(section);
+  const all = lines(section);
+  const nack = `a=rtcp-fb:${payload} nack`;
+  if (payload === undefined || all.includes(nack)) return section;
+  all.splice(all.findIndex((line) => line.startsWith(`a=rtpmap:${payload} `)) + 1, 0, nack);
+  return all.join("\r\n");
+}
+
 function constantOpus(section: string): string {
-  const payload = /^a=rtpmap:(\d+) opus\/48000/im.exec(section)?.[1];
+  const payload = opusOf(section);
   if (payload === undefined) return section;
   const fmtp = `a=fmtp:${payload} `;
   const all = lines(section);
