@@ -114,6 +114,10 @@ stats! {
     SoFar send_dropped,
     /// TCP connections that were taken (RFC 6544).
     SoFar tcp_connections,
+    /// Those that are there, now.
+    Now tcp_open,
+    /// Bytes that wait for receivers on TCP, now.
+    Now tcp_waiting,
     /// Datagrams that arrived at one thread and went to another.
     SoFar handed_over,
     /// Datagrams that should have, and found no room.

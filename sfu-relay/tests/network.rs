@@ -7,6 +7,7 @@ mod common;
 mod live;
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use common::offers::{DD, MID, OPUS, VP8};
 use common::{Client, Line, Rtp, key_descriptor};
@@ -187,6 +188,98 @@ async fn rely_44_who_does_not_read_harms_nobody_and_keeps_its_sound_longest() {
     slow.until(|client| of(client, OPUS) > 250).await;
     let (pictures, sounds) = (of(&slow.client, VP8), of(&slow.client, OPUS));
     assert!(sounds > pictures * 3 / 2, "{sounds} sounds beside {pictures} pictures");
+}
+
+#[tokio::test]
+async fn rely_44_the_dead_on_tcp_hold_little_harm_nobody_and_are_let_go() {
+    let place = Place::open("127.0.0.1:0", |config| {
+        config.listen_tcp = Some("127.0.0.1:0".parse().unwrap());
+    })
+    .await;
+    let mut alice = sender(&place, "r", "127.0.0.1:0").await;
+    let mut dead = Vec::new();
+    for number in 0..12 {
+        let mut one = receiver(&place, "r", &format!("dead-{number}"), &alice).await;
+        one.by_tcp(Some(4 << 10)).await;
+        one.connect().await;
+        dead.push(one);
+    }
+    let mut over_tcp = receiver(&place, "r", "bob", &alice).await;
+    over_tcp.by_tcp(None).await;
+    over_tcp.connect().await;
+    let mut over_udp = receiver(&place, "r", "cleo", &alice).await;
+    over_udp.by_udp("127.0.0.1:0").await;
+    over_udp.connect().await;
+    // Nobody reads what the twelve are sent, and their connections stay. They go one by one, and then it is enough.
+    let (mut sequence, mut most) = (0, 0);
+    while place.relay.stats().tcp_open > 1 {
+        for _ in 0..5 {
+            sequence += 1;
+            alice.rtp(&frame(sequence)).await;
+            alice.rtp(&sound(sequence)).await;
+        }
+        let so_far = usize::from(sequence) * 2;
+        over_tcp.until(|client| client.media.len() == so_far).await;
+        over_udp.until(|client| client.media.len() == so_far).await;
+        most = most.max(place.relay.stats().tcp_waiting);
+        assert!(sequence < 60_000, "they are still there");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(most > 12 * 16_000, "something waited: {most}");
+    assert!(most <= 13 * (128 << 10), "{most} bytes waited for thirteen");
+    let stats = place.relay.stats();
+    assert!(stats.send_dropped > 0 && stats.tcp_waiting == 0);
+    // The connection is gone, and the participant is not: over another one it goes on.
+    let mut back = dead.swap_remove(0);
+    back.by_tcp(None).await;
+    back.connect().await;
+    let before = back.client.media.len();
+    alice.rtp(&frame(sequence + 1)).await;
+    back.until(|client| client.media.len() > before).await;
+}
+
+#[tokio::test]
+async fn rely_43_the_first_picture_over_tcp_is_a_key_frame_whole_and_in_order() {
+    let place = Place::open("127.0.0.1:0", |config| {
+        config.listen_tcp = Some("127.0.0.1:0".parse().unwrap());
+    })
+    .await;
+    let mut alice = sender(&place, "r", "127.0.0.1:0").await;
+    // A picture in the middle of nowhere, which nobody can begin with.
+    let packet = |sequence: u16, of: u16, key: bool| {
+        let [high, low] = of.to_be_bytes();
+        let mut dd = if key { key_descriptor(of) } else { vec![0, high, low] };
+        dd[0] = u8::from(key) << 7 | u8::from(sequence == 40) << 6;
+        Rtp {
+            timestamp: u32::from(of) * 3_000,
+            marker: sequence == 40,
+            extensions: vec![(MID, b"v".to_vec()), (DD, dd)],
+            payload: vec![of as u8; 1_000],
+            ..frame(of * 100 + sequence)
+        }
+    };
+    alice.rtp(&packet(40, 1, false)).await;
+    // As slow a start as there is: no more than a fraction of the key frame fits into the receiver's buffer.
+    let mut bob = receiver(&place, "r", "bob", &alice).await;
+    bob.by_tcp(Some(4 << 10)).await;
+    bob.connect().await;
+    let asked = place.relay.stats().key_frame_requests;
+    assert!(asked > 0, "for a key frame, when somebody came");
+    for sequence in 1..=40 {
+        alice.rtp(&packet(sequence, 2, sequence == 1)).await;
+    }
+    bob.until(|client| client.media.len() == 40).await;
+    let got = &bob.client.media;
+    assert!(
+        got.iter().all(|packet| packet.payload[0] == 2),
+        "the key frame and nothing before it"
+    );
+    assert!(
+        got.windows(2)
+            .all(|pair| pair[1].sequence == pair[0].sequence.wrapping_add(1))
+    );
+    assert!(got[39].marker);
+    assert_eq!(place.relay.stats().send_dropped, 0);
 }
 
 #[tokio::test]

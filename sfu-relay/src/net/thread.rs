@@ -319,6 +319,7 @@ impl Thread {
         };
         self.outlets.lines.insert(self.connections, line);
         Counters::one(&self.counters.tcp_connections);
+        self.count_lines();
     }
 
     fn happened(&mut self, happening: Happening) {
@@ -338,7 +339,17 @@ impl Thread {
         if let Remote::Tcp { connection, .. } = remote {
             self.outlets.lines.remove(&connection);
             self.engine.connection_closed(remote);
+            self.count_lines();
         }
+    }
+
+    fn count_lines(&self) {
+        let lines = self.outlets.lines.values();
+        Counters::set(&self.counters.tcp_open, lines.len());
+        Counters::set(
+            &self.counters.tcp_waiting,
+            lines.map(|line| line.connection.waiting()).sum(),
+        );
     }
 
     fn next_look(&self) -> Option<Instant> {
@@ -362,6 +373,7 @@ impl Thread {
             // One that came a moment ago has its first check still to be handed in.
             engine.knows(remote) || !line.connection.is_old(SWEEP)
         });
+        self.count_lines();
     }
 
     fn deliver(&mut self) {

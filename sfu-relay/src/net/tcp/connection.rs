@@ -48,6 +48,11 @@ impl Connection {
         self.outbox().push(datagram, essential)
     }
 
+    /// Bytes that wait for the receiver.
+    pub(in crate::net) fn waiting(&self) -> usize {
+        self.outbox().waiting().len()
+    }
+
     /// Writes what can be written now; the rest when there is room.
     pub(in crate::net) fn flush(&self) {
         if !matches!(self.write(), Ok(true)) {
