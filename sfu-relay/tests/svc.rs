@@ -9,8 +9,8 @@ use common::bits::Bits;
 use common::offers::{DD, MID, VP8};
 use common::{Line, Rtp, World};
 use relay_token::Source;
-use sfu_relay::engine::Command;
 use sfu_relay::rtp::rtcp::{self, Rtcp, Writer};
+use sfu_relay::signal::message::RelayMessage;
 
 const CAMERA: u32 = 500;
 
@@ -92,12 +92,7 @@ fn meeting() -> (World, Sender, usize, u32) {
 }
 
 fn limit(world: &mut World, sender: &Sender, client: usize, max_layer: Option<u8>) {
-    let command = Command::SetLayer {
-        session: world.clients[client].session,
-        producer: sender.camera.clone(),
-        max_layer,
-    };
-    world.command(command);
+    world.wish(client, &sender.camera, max_layer, false);
 }
 
 /// The layers of each moment that a client got, and whether what it got was whole: both packets of each, numbered without a gap, and the
@@ -132,12 +127,13 @@ fn plis(world: &World, client: usize) -> usize {
 }
 
 #[test]
-fn rely_13_without_a_limit_all_layers_go_through() {
+fn rely_13_without_a_limit_the_highest_layer_goes_through_and_on_key_frames_what_it_refers_to() {
     let (mut world, mut sender, bob, ssrc) = meeting();
-    for i in 0..4 {
-        sender.moment(&mut world, i == 0);
+    for i in 0..8 {
+        sender.moment(&mut world, i % 4 == 0);
     }
-    assert_eq!(got(&world, bob, ssrc), vec![vec![0, 1, 2]; 4]);
+    let all = [vec![vec![0, 1, 2]], vec![vec![2]; 3]].concat();
+    assert_eq!(got(&world, bob, ssrc), [all.clone(), all].concat());
 }
 
 #[test]
@@ -171,6 +167,32 @@ fn rely_13_a_higher_layer_begins_at_the_key_frame_that_the_relay_asks_for() {
     assert_eq!(plis(&world, sender.alice), before + 1, "it has what it wanted");
 }
 
+/// What the sender was told of its layers, in order.
+fn told(world: &World, client: usize) -> Vec<Vec<u8>> {
+    let messages = world.clients[client].messages.iter();
+    messages
+        .filter_map(|message| match message {
+            RelayMessage::WantedLayers { layers, .. } => Some(layers.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn rely_61_a_sender_is_told_up_to_which_of_its_layers_inside_anybody_wants() {
+    let (mut world, mut sender, bob, _) = meeting();
+    limit(&mut world, &sender, bob, Some(0));
+    sender.moment(&mut world, true);
+    world.live(Duration::from_millis(3_200));
+    assert_eq!(told(&world, sender.alice), [[0]]);
+    limit(&mut world, &sender, bob, None);
+    world.live(Duration::from_millis(100));
+    assert_eq!(told(&world, sender.alice)[1..], [[0, 2]]);
+    limit(&mut world, &sender, bob, Some(1));
+    world.live(Duration::from_millis(3_200));
+    assert_eq!(told(&world, sender.alice)[2..], [vec![0, 1, 2], vec![0, 1]]);
+}
+
 #[test]
 fn one_receivers_limit_is_nobody_elses() {
     let (mut world, mut sender, bob, ssrc) = meeting();
@@ -180,22 +202,32 @@ fn one_receivers_limit_is_nobody_elses() {
     for i in 0..3 {
         sender.moment(&mut world, i == 0);
     }
-    assert_eq!(got(&world, bob, ssrc), vec![vec![0, 1, 2]; 3]);
+    assert_eq!(got(&world, bob, ssrc), [vec![0, 1, 2], vec![2], vec![2]]);
     let carols = world.clients[carol].announced("0").0;
     assert_eq!(got(&world, carol, carols), vec![vec![0]; 3]);
 }
 
 #[test]
-fn rely_63_a_receiver_without_descriptors_gets_the_lowest_of_layers_inside() {
+fn rely_63_a_receiver_without_descriptors_gets_the_same_layers_without_descriptors() {
     let (mut world, mut sender, bob, ssrc) = meeting();
     let camera = sender.camera.clone();
     let carol = world.enter("carol", &[Line::receive("0", false, &camera).without_descriptor()]);
+    let carols = world.clients[carol].announced("0").0;
+    for client in [bob, carol] {
+        limit(&mut world, &sender, client, Some(1));
+    }
     for i in 0..4 {
         sender.moment(&mut world, i == 0);
     }
-    assert_eq!(got(&world, bob, ssrc), vec![vec![0, 1, 2]; 4]);
-    let carols = world.clients[carol].announced("0").0;
-    assert_eq!(got(&world, carol, carols), vec![vec![0]; 4]);
+    for (client, ssrc, described) in [(bob, ssrc, true), (carol, carols, false)] {
+        assert_eq!(got(&world, client, ssrc), [vec![0, 1], vec![1], vec![1], vec![1]]);
+        let packets = world.clients[client].of(ssrc);
+        assert!(
+            packets
+                .iter()
+                .all(|p| p.extensions.iter().any(|(id, _)| *id == DD) == described)
+        );
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::Engine;
 use crate::arena::Key;
-use crate::forward::demand::{Demand, Layers};
+use crate::forward::demand::Layers;
 use crate::forward::producer::Producer;
 use crate::peer::Peer;
 use crate::signal::message::RelayMessage;
@@ -26,7 +26,8 @@ impl Engine {
         let Some(session) = self.peers.get(producer.peer).and_then(|peer| peer.session) else {
             return;
         };
-        let count = producer.layers.len();
+        let count = producer.choices();
+        producer.demand.widen(count);
         let mut wanted = Layers::default();
         for consumer in producer.consumers.iter().filter_map(|key| self.consumers.get(*key)) {
             if let Some(layer) = consumer.target(count) {
@@ -55,7 +56,7 @@ impl Engine {
         let Some(peer) = self.peers.get(peer) else { return };
         for key in &peer.producers {
             if let Some(producer) = self.producers.get_mut(*key) {
-                producer.demand = Demand::new(producer.layers.len());
+                producer.demand.again();
             }
         }
     }

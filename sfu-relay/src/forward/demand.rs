@@ -38,6 +38,9 @@ impl Layers {
 #[derive(Debug)]
 pub(crate) struct Demand {
     told: Layers,
+    count: usize,
+    /// It is to be told again, changed or not.
+    again: bool,
     /// Since when nobody wants a layer that the sender was told to send.
     unwanted: [Option<Instant>; MAX_LAYERS],
 }
@@ -47,8 +50,23 @@ impl Demand {
     pub(crate) fn new(count: usize) -> Self {
         Demand {
             told: Layers::all(count),
+            count,
+            again: false,
             unwanted: [None; MAX_LAYERS],
         }
+    }
+
+    /// There are more layers than was known: the sender sends them.
+    pub(crate) fn widen(&mut self, count: usize) {
+        if count > self.count {
+            self.told = (self.count..count).fold(self.told, Layers::with);
+            self.count = count;
+        }
+    }
+
+    /// Whoever was told does not know it any more.
+    pub(crate) fn again(&mut self) {
+        self.again = true;
     }
 
     /// What the sender is to be told now, if anything.
@@ -63,7 +81,8 @@ impl Demand {
                 next.0 &= !(1 << layer);
             }
         }
-        (std::mem::replace(&mut self.told, next) != next).then_some(next)
+        let again = std::mem::take(&mut self.again);
+        (std::mem::replace(&mut self.told, next) != next || again).then_some(next)
     }
 }
 
@@ -88,6 +107,23 @@ mod tests {
         assert_eq!(demand.update(set(&[]), start + LINGER + 2 * MS), None);
         assert_eq!(demand.update(set(&[]), start + 3 * LINGER), Some(set(&[])));
         assert_eq!(demand.update(set(&[1]), start + 3 * LINGER), Some(set(&[1])));
+    }
+
+    #[test]
+    fn rely_61_layers_that_become_known_are_those_that_are_sent_and_a_new_session_is_told_again() {
+        let (mut demand, start) = (Demand::new(1), Instant::now());
+        assert_eq!(demand.update(set(&[0]), start), None);
+        demand.widen(3);
+        assert_eq!(demand.update(set(&[0, 2]), start), None);
+        assert_eq!(demand.update(set(&[0]), start + MS), None);
+        assert_eq!(demand.update(set(&[0]), start + 2 * LINGER), Some(set(&[0])));
+        demand.widen(1);
+        demand.widen(3);
+        assert_eq!(demand.update(set(&[0]), start + 2 * LINGER), None);
+        demand.again();
+        assert_eq!(demand.update(set(&[0]), start + 2 * LINGER), Some(set(&[0])));
+        assert_eq!(demand.update(set(&[0]), start + 2 * LINGER), None);
+        assert_eq!(demand.update(set(&[0, 2]), start + 2 * LINGER), Some(set(&[0, 2])));
     }
 
     #[test]

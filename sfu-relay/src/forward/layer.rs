@@ -34,6 +34,8 @@ pub(crate) struct Layer {
     pub(crate) reception: Reception,
     /// The layers inside this stream, if there are several.
     pub(crate) scheme: Option<Box<Scheme>>,
+    /// The most spatial layers that were ever in this stream: a sender who is told that nobody wants the upper ones stops making them.
+    most_spatial: usize,
     clock_rate: u32,
     start: Option<Instant>,
     sequence: Unwrapper,
@@ -70,6 +72,7 @@ impl Layer {
             missing: Missing::default(),
             reception: Reception::default(),
             scheme: None,
+            most_spatial: 1,
             clock_rate,
             start: None,
             sequence: Unwrapper::default(),
@@ -130,11 +133,9 @@ impl Layer {
     fn measure(&mut self, frame: Option<&Frame>, payload: usize, now: Instant) {
         let start = *self.start.get_or_insert(now);
         let at = now.saturating_duration_since(start).as_micros() as u64;
-        let top = self.meters.len() - 1;
         for (limit, meter) in (0_u8..).zip(&mut self.meters) {
             let taken = match (frame, &self.scheme) {
-                // Whoever has no limit gets everything.
-                (Some(frame), Some(scheme)) => usize::from(limit) == top || scheme.gives(frame, limit),
+                (Some(frame), Some(scheme)) => scheme.gives(frame, limit),
                 _ => true,
             };
             if taken && payload > 0 {
@@ -169,6 +170,7 @@ impl Layer {
             (Some(structure), active, scheme) => {
                 *scheme = Scheme::new(structure, active).map(Box::new);
                 let limits = scheme.as_ref().map_or(1, |scheme| scheme.spatial_layers());
+                self.most_spatial = self.most_spatial.max(limits.min(MAX_SPATIAL));
                 self.meters.resize_with(limits.clamp(1, MAX_SPATIAL), Meter::default);
             }
             (None, Some(active), Some(scheme)) => scheme.set_active(active),
@@ -227,6 +229,10 @@ impl Layer {
 
     pub(crate) fn key_frames_known(&self) -> bool {
         self.key_frames_known
+    }
+
+    pub(crate) fn most_spatial(&self) -> usize {
+        self.most_spatial
     }
 
     pub(crate) fn highest(&self) -> Option<u64> {

@@ -86,6 +86,14 @@ impl Producer {
         }
     }
 
+    /// How many layers receivers may choose among: streams, or spatial layers inside the one there is.
+    pub(crate) fn choices(&self) -> usize {
+        match self.layers.as_slice() {
+            [only] => only.most_spatial(),
+            layers => layers.len(),
+        }
+    }
+
     pub(crate) fn kind(&self) -> MediaKind {
         if self.source.is_audio() {
             MediaKind::Audio

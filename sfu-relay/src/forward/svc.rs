@@ -108,6 +108,8 @@ impl Scheme {
     }
 
     /// Whether a receiver gets a frame who wants no spatial layer above `limit`.
+    ///
+    /// Where layers refer to each other on key frames only, that is one layer a moment: the lower ones are of no use to whoever gets a higher.
     pub(crate) fn gives(&self, frame: &Frame, limit: u8) -> bool {
         frame.indication(self.best(limit)) != NOT_PRESENT
     }
@@ -132,7 +134,7 @@ impl Frame {
 /// One consumer's choice.
 #[derive(Debug, Default)]
 pub(crate) struct Selection {
-    /// The decode target that flows. `None`: all frames do.
+    /// The decode target that flows. `None`: no key frame told of any yet, so all frames do.
     target: Option<u8>,
     /// The number of the newest frame, unwrapped.
     newest: Option<u64>,
@@ -192,14 +194,11 @@ impl Selection {
 
     /// Changes the target if decoding of the wanted one can begin with this frame.
     fn switch(&mut self, scheme: &Scheme, frame: &Frame, max: Option<u8>) {
+        let wanted = scheme.best(max.unwrap_or(u8::MAX));
         if frame.key {
-            self.target = max.map(|max| scheme.best(max));
+            self.target = Some(wanted);
             return;
         }
-        let wanted = match (self.target, max) {
-            (None, None) => return,
-            (_, max) => scheme.best(max.unwrap_or(u8::MAX)),
-        };
         let allowed = match self.target {
             None => true,
             Some(target) if target == wanted => return,
@@ -303,11 +302,12 @@ mod tests {
     }
 
     #[test]
-    fn rely_13_a_consumer_without_a_limit_gets_every_frame() {
-        for key_only in [true, false] {
+    fn rely_13_a_consumer_without_a_limit_gets_the_highest_layer_and_what_it_refers_to() {
+        for (key_only, delta) in [(true, vec![2]), (false, vec![0, 1, 2])] {
             let (mut stream, mut selection) = (Stream::new(key_only), Selection::default());
             for i in 0..40 {
-                assert_eq!(stream.moment(&mut selection, i % 20 == 0, None), [0, 1, 2]);
+                let due = if i % 20 == 0 { &vec![0, 1, 2] } else { &delta };
+                assert_eq!(stream.moment(&mut selection, i % 20 == 0, None), *due);
             }
             assert!(!selection.needs_key_frame(&stream.scheme, None));
         }
@@ -326,12 +326,30 @@ mod tests {
     }
 
     #[test]
-    fn rely_13_a_limit_set_later_holds_at_once_for_who_got_everything() {
-        let (mut stream, mut selection) = (Stream::new(true), Selection::default());
+    fn rely_13_a_limit_set_later_holds_at_once_where_the_lower_layer_flowed_and_else_from_a_key_frame() {
+        let (mut stream, mut selection) = (Stream::new(false), Selection::default());
         stream.moment(&mut selection, true, None);
         stream.moment(&mut selection, false, None);
         assert_eq!(stream.moment(&mut selection, false, Some(0)), [0]);
         assert!(!selection.needs_key_frame(&stream.scheme, Some(0)));
+        let (mut stream, mut selection) = (Stream::new(true), Selection::default());
+        stream.moment(&mut selection, true, None);
+        assert_eq!(stream.moment(&mut selection, false, Some(0)), [2]);
+        assert!(selection.needs_key_frame(&stream.scheme, Some(0)));
+        assert_eq!(stream.moment(&mut selection, true, Some(0)), [0]);
+    }
+
+    #[test]
+    fn rely_13_a_layer_that_the_sender_stops_is_left_by_a_key_frame() {
+        let (mut stream, mut selection) = (Stream::new(true), Selection::default());
+        stream.moment(&mut selection, true, None);
+        stream.scheme.set_active(0b011);
+        let (low, middle) = (stream.frame(3), stream.frame(4));
+        assert!(!selection.takes(&stream.scheme, &low, None));
+        assert!(!selection.takes(&stream.scheme, &middle, None));
+        assert!(selection.needs_key_frame(&stream.scheme, None));
+        assert_eq!(stream.moment(&mut selection, true, None), [0, 1]);
+        assert!(!selection.needs_key_frame(&stream.scheme, None));
     }
 
     #[test]
@@ -372,7 +390,7 @@ mod tests {
         assert_eq!(stream.moment(&mut selection, false, None), [0]);
         assert!(selection.needs_key_frame(&stream.scheme, None));
         assert_eq!(stream.moment(&mut selection, true, None), [0, 1, 2]);
-        assert_eq!(stream.moment(&mut selection, false, None), [0, 1, 2]);
+        assert_eq!(stream.moment(&mut selection, false, None), [2]);
     }
 
     #[test]

@@ -5,8 +5,10 @@ import { eventually } from "./browser.js";
 /** @typedef {import("./person.js").Person} Person */
 
 /**
- * The share of a sender's video frames that a receiver decoded, over a span. Of simulcast layers only the one that the relay
- * forwards counts: the one with the receiver's height. A span in which the relay changed the layer says nothing and is
+ * The share of a sender's pictures that a receiver decoded, over a span. Of simulcast layers only the one that the relay
+ * forwards counts: the one with the receiver's height. Layers inside one stream (SVC) are a frame each to the sending browser
+ * (`framesEncoded`) and to the transforms, and one picture to a decoder, so there it is pictures that are counted. A span in
+ * which the relay changed the layer, or the receiver's height changed, says nothing and is
  * measured again. So is one in which frames came out of the opener and were not decoded then, a few times: browsers let frames
  * go when the machine is too busy to decode them all. What is ours to deliver admits no such excuse: `openedShare` is that of
  * the frames opened in all spans together, the bad ones too.
@@ -22,7 +24,7 @@ export async function decodedShare(sender, receiver, { span = 6_000, least = 30,
     await pause(span);
     const after = await bothEnds(sender, receiver, testid);
     const layer = layerOf(before);
-    if (layer === null || layer !== layerOf(after)) continue;
+    if (layer === null || layer !== layerOf(after) || before.received.frameHeight !== after.received.frameHeight) continue;
     const decoded = after.received.framesDecoded - before.received.framesDecoded;
     const sent = sentOn(after, layer) - sentOn(before, layer);
     if (sent < least) continue;
@@ -39,12 +41,14 @@ export async function decodedShare(sender, receiver, { span = 6_000, least = 30,
 async function bothEnds(sender, receiver, testid) {
   // The sender first: what is on its way in between is counted as received at both ends of the span alike.
   const sent = (await sender.rtc()).filter((entry) => entry.type === "outbound-rtp" && entry.kind === "video");
+  const sealers = (await sender.transforms()).filter((transform) => transform.role === "seal" && transform.stream === (testid === "tile" ? "camera" : "screen"));
+  const pictures = sealers.reduce((all, { pictures }) => all + pictures, 0);
   const received = await receiver.inbound(sender.name, testid);
   if (!received) throw new Error("nothing received");
   const leaf = (await receiver.view()).tiles.find(({ name }) => name === sender.name)?.leaf;
   const stream = testid === "tile" ? "camera" : "screen";
   const opener = (await receiver.transforms()).find((transform) => transform.role === "open" && transform.stream === stream && transform.leaf === Number(leaf));
-  return { sent, received, opened: opener?.passed ?? 0 };
+  return { sent, pictures, received, opened: opener?.pictures ?? 0 };
 }
 
 function layerOf({ sent, received }) {
@@ -53,10 +57,14 @@ function layerOf({ sent, received }) {
   return sending.find((entry) => entry.frameHeight === received.frameHeight)?.ssrc ?? null;
 }
 
-function sentOn({ sent }, ssrc) {
+function sentOn({ sent, pictures }, ssrc) {
   const entry = sent.find((entry) => entry.ssrc === ssrc);
+  if (entry && layersInside(entry)) return pictures;
   return entry?.framesSent ?? entry?.framesEncoded ?? 0;
 }
+
+/** Several spatial layers in one stream. @param {{ scalabilityMode?: string }} outbound */
+export const layersInside = ({ scalabilityMode = "" }) => /^L[23]T/.test(scalabilityMode);
 
 /**
  * Sound that a listener got over a span, stream by stream: how much of it was made up by the browser because nothing came, and

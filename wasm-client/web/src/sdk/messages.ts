@@ -121,6 +121,8 @@ export interface TransformStats {
   leaf: number | null;
   /** Frames that came out sealed, or opened. */
   passed: number;
+  /** The pictures that those were: layers of one moment inside one stream are several frames of one picture. */
+  pictures: number;
   /** Frames that did not come out, by reason. */
   dropped: Record<string, number>;
   /** Frames by the engine that they were given to. */

@@ -13,10 +13,17 @@ export function preferredCodec(search: string): VideoCodec {
 }
 
 /**
- * Three simulcast layers where the codec's layers are streams of their own, of which the relay picks one for each receiver. VP9 and AV1 go
- * out in one layer: with three inside one stream (`L3T3_KEY`) a receiver in Firefox got a third of the frames (tests/browser/codecs).
+ * Layers inside one stream that refer to each other on key frames only: what a receiver does not get, it need not have had. By the highest
+ * layer that there is.
  */
-export function cameraEncodings(codec: VideoCodec): RTCRtpEncodingParameters[] {
+const ALL_INSIDE = "L3T3_KEY";
+const MODES = ["L1T3", "L2T3_KEY", ALL_INSIDE];
+
+/**
+ * Three simulcast layers where the codec's layers are streams of their own, else three inside one stream; the relay picks one for each
+ * receiver. It tells layers inside apart by the Dependency Descriptor alone, so a browser that sends none sends one layer (decisions/0015).
+ */
+export function cameraEncodings(codec: VideoCodec): (RTCRtpEncodingParameters & { scalabilityMode?: string })[] {
   if (codec === "vp8" || codec === "h264") {
     return [
       { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
@@ -24,7 +31,46 @@ export function cameraEncodings(codec: VideoCodec): RTCRtpEncodingParameters[] {
       { rid: "f", scaleResolutionDownBy: 1, maxBitrate: 1_700_000 },
     ];
   }
-  return [{ maxBitrate: 1_700_000 }];
+  return [{ maxBitrate: 1_700_000, ...(tellsLayers() ? { scalabilityMode: ALL_INSIDE } : {}) }];
+}
+
+interface Layered {
+  active?: boolean;
+  scaleResolutionDownBy?: number;
+  scalabilityMode?: string;
+}
+
+/** `false`: it was so before. */
+export function setActive(encoding: Layered, active: boolean): boolean {
+  const changes = (encoding.active ?? true) !== active;
+  encoding.active = active;
+  return changes;
+}
+
+export function hasLayersInside({ scalabilityMode }: Layered): boolean {
+  return scalabilityMode !== undefined && MODES.includes(scalabilityMode);
+}
+
+/**
+ * Makes the layers inside up to the highest of those that are wanted, each as large as before; null: all. `false`: it was so before.
+ */
+export function makeLayersInside(encoding: Layered, wanted: readonly number[] | null): boolean {
+  const top = wanted ? Math.min(Math.max(-1, ...wanted), MODES.length - 1) : MODES.length - 1;
+  const starts = setActive(encoding, top >= 0);
+  const mode = MODES[top];
+  if (mode === undefined || encoding.scalabilityMode === mode) return starts;
+  encoding.scalabilityMode = mode;
+  encoding.scaleResolutionDownBy = 2 ** (MODES.length - 1 - top);
+  return true;
+}
+
+/** For a browser that knows no such layers: the same without them. */
+export function withoutLayersInside(encodings: readonly RTCRtpEncodingParameters[]): RTCRtpEncodingParameters[] {
+  return encodings.map((encoding) => {
+    const plain: RTCRtpEncodingParameters & { scalabilityMode?: string } = { ...encoding };
+    delete plain.scalabilityMode;
+    return plain;
+  });
 }
 
 export const SCREEN_ENCODINGS: RTCRtpEncodingParameters[] = [{ maxBitrate: 2_500_000, maxFramerate: 15 }];
@@ -70,6 +116,10 @@ export function chooseExtensions(transceiver: RTCRtpTransceiver): void {
   } catch {
     // The relay then sees fewer layers of this stream. Levels are taken out of the offer in SDP as well (sdp.ts).
   }
+}
+
+function tellsLayers(): boolean {
+  return "setHeaderExtensionsToNegotiate" in RTCRtpTransceiver.prototype;
 }
 
 function negotiatesExtensions(transceiver: RTCRtpTransceiver): transceiver is RTCRtpTransceiver & NegotiatesExtensions {

@@ -4,6 +4,7 @@
 import type { TransformOptions } from "../messages";
 import type { Stream } from "../state";
 import { attach, type Way } from "./attach";
+import { hasLayersInside, makeLayersInside, setActive } from "./codec";
 import type { EngineWorker } from "../engine-worker";
 
 export type OutgoingState = "idle" | "held" | "sent" | "unsealed";
@@ -129,9 +130,15 @@ export class Outgoing {
     const wanted = this.#confirmed ? this.#wanted : null;
     const { sender } = this.transceiver;
     const parameters = sender.getParameters();
-    const due = parameters.encodings.map((_, layer) => this.#track !== null && (wanted?.includes(layer) ?? true));
-    if (parameters.encodings.every((encoding, layer) => (encoding.active ?? true) === due[layer])) return;
-    parameters.encodings.forEach((encoding, layer) => (encoding.active = due[layer] ?? true));
+    const has = this.#track !== null;
+    const [only, ...more] = parameters.encodings;
+    const changed =
+      only && more.length === 0 && hasLayersInside(only)
+        ? makeLayersInside(only, has ? wanted : [])
+        : parameters.encodings
+            .map((encoding, layer) => setActive(encoding, has && (wanted?.includes(layer) ?? true)))
+            .includes(true);
+    if (!changed) return;
     await sender.setParameters(parameters).catch(() => undefined);
   }
 

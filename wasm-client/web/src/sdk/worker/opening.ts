@@ -4,6 +4,7 @@ import { STREAMS, type DropReason, type Stream } from "../state";
 import type { Engine, Opening } from "./engine";
 import { EngineDied } from "./engine-died";
 import { Lane, type Clock } from "./lane";
+import { Moments } from "./moments";
 import { scope, type EncodedFrame } from "./scope";
 
 type Controller = TransformStreamDefaultController<EncodedFrame>;
@@ -22,6 +23,7 @@ export class OpeningPipe {
   #sender: { leaf: number; stream: Stream } | null = null;
   #epoch: number | null = null;
   #passed = 0;
+  readonly #moments = new Moments();
   readonly #dropped = new Map<DropReason | "no-group" | "fault", number>();
   #opened = 0;
   #early = 0;
@@ -87,6 +89,7 @@ export class OpeningPipe {
       stream: this.#sender?.stream ?? null,
       leaf: this.#sender?.leaf ?? null,
       passed: this.#passed,
+      pictures: this.#moments.count,
       dropped: Object.fromEntries(this.#dropped),
       engines: { ...this.#engines },
     };
@@ -113,6 +116,7 @@ export class OpeningPipe {
         frame.data = opening.frame;
         controller.enqueue(frame);
         this.#passed += 1;
+        this.#moments.meet(frame.timestamp);
         this.#opened += 1;
         this.#epoch = opening.epoch;
         this.#know(opening.leaf, STREAMS[opening.stream], opening.epoch);

@@ -4,6 +4,7 @@ import { STREAMS } from "../state";
 import type { Engine, InFlight } from "./engine";
 import { EngineDied } from "./engine-died";
 import { Lane, type Clock } from "./lane";
+import { Moments } from "./moments";
 import { scope, type EncodedFrame, type Transformer } from "./scope";
 import { tapSealed } from "./tap";
 
@@ -29,6 +30,7 @@ interface Facts {
 
 export class Sealing {
   #passed = 0;
+  readonly #moments = new Moments();
   readonly #dropped = new Map<string, number>();
   readonly #engines = { wasm: 0, webcrypto: 0 };
   readonly #stream: number;
@@ -61,7 +63,7 @@ export class Sealing {
   stats(): TransformStats {
     const { id, stream } = this.options;
     const dropped = Object.fromEntries(this.#dropped);
-    return { id, role: "seal", stream, leaf: null, passed: this.#passed, dropped, engines: { ...this.#engines } };
+    return { id, role: "seal", stream, leaf: null, passed: this.#passed, pictures: this.#moments.count, dropped, engines: { ...this.#engines } };
   }
 
   #seal(frame: EncodedFrame, controller: Controller): void {
@@ -110,6 +112,7 @@ export class Sealing {
     frame.data = sealed;
     controller.enqueue(frame);
     this.#passed += 1;
+    this.#moments.meet(facts.rtpTimestamp, facts.ssrc);
     if (this.#passed === 1) scope.postMessage({ type: "sealed-first-frame", id });
     const { key, ssrc, rtpTimestamp } = facts;
     if (key) scope.postMessage({ type: "key-frame-sent", id, ssrc, rtpTimestamp });
