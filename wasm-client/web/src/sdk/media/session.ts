@@ -4,16 +4,17 @@
 import type { EngineWorker } from "../engine-worker";
 import type { Viewable } from "../attention";
 import type { IceServer } from "../messages";
-import type { FromRelay, ProducerInfo, RelayErrorCode, Wish } from "../relay/messages";
+import type { FromRelay, ProducerInfo, Publish, RelayErrorCode, Subscribe, Wish } from "../relay/messages";
 import { Line } from "../relay/line";
 import { Restarts } from "../restarts";
 import { STREAMS, type Stream } from "../state";
 import { configuration, type Way } from "./attach";
-import { cameraEncodings, chooseExtensions, preferOpus, preferVideo, SCREEN_ENCODINGS, type VideoCodec } from "./codec";
+import { cameraEncodings, chooseExtensions, preferOpus, preferVideo, SCREEN_ENCODINGS, type VideoCodec, withoutLayersInside } from "./codec";
 import { Incoming } from "./incoming";
+import { Mending } from "./mending";
+import { Negotiation } from "./negotiation";
 import { Outgoing, type OutgoingState } from "./outgoing";
 import { PathWatch } from "./path-watch";
-import { directions, hardenAnswer, hardenOffer, sessionOf } from "./sdp";
 
 export interface RelayCredentials {
   url: string;
@@ -53,9 +54,6 @@ interface InboundAudio {
 const TRACK_MS = 500;
 /** Firefox sends one black frame a second while a track is disabled, and a busy machine starts encoders late. */
 const CONFIRM_WITHIN_MS = 8_000;
-/** A way that is being mended is called broken after this long, and given up a little before the relay does. */
-const SAY_DOWN_AFTER_MS = 1_000;
-const GIVE_UP_AFTER_MS = 8_000;
 
 let sessions = 0;
 
@@ -74,15 +72,10 @@ export class RelaySession {
   readonly #wished = new Map<string, Wish>();
   #over = false;
   #keysThere = false;
-  #negotiation: { id: number; answered: (sdp: string | null) => void } | null = null;
-  #offers = 0;
-  #wanted = false;
-  #busy = false;
+  readonly #negotiation: Negotiation;
+  readonly #mending: Mending;
   readonly #watch: number;
   readonly #path: PathWatch;
-  /** Since when the way to the relay is being mended. */
-  #mendingSince: number | null = null;
-  #mending: number | undefined;
   /** The line came up again: what it tells next is all that there is. */
   #whole = false;
   readonly #renewals = new Restarts();
@@ -100,7 +93,9 @@ export class RelaySession {
     this.#add("camera");
     this.#path = new PathWatch(this.#peer, microphone.transceiver.sender, () => void this.#mend());
     this.#watch = window.setInterval(() => this.#watchSenders(), TRACK_MS);
-    void this.#negotiate();
+    this.#mending = this.#mends();
+    this.#negotiation = this.#negotiates();
+    this.#negotiate();
   }
 
   /** The offer is being made meanwhile; it goes out when the relay is ready. */
@@ -114,9 +109,9 @@ export class RelaySession {
       message: (message) => this.#receive(message),
       broken: () => {
         this.#ready = false;
-        this.#watchMending();
+        this.#mending.begin();
         // Whether the relay took what was offered last is not known. It is offered again.
-        this.#negotiation?.answered(null);
+        this.#negotiation.unanswered();
       },
       closed: () => this.#end("lost"),
     });
@@ -149,7 +144,7 @@ export class RelaySession {
     const shared = stream === "screen" || stream === "screen-audio";
     if (shared && (!known || sender.transceiver.direction !== direction)) {
       sender.transceiver.direction = direction;
-      void this.#negotiate();
+      this.#negotiate();
     }
     this.events.changed();
   }
@@ -224,7 +219,7 @@ export class RelaySession {
       }
     }
     this.events.changed();
-    void this.#negotiate();
+    this.#negotiate();
   }
 
   keyFrameSent(id: string, ssrc: number, rtpTimestamp: number): void {
@@ -294,9 +289,9 @@ export class RelaySession {
   close(): void {
     this.#over = true;
     window.clearInterval(this.#watch);
-    window.clearInterval(this.#mending);
+    this.#mending.close();
     this.#path.close();
-    this.#negotiation?.answered(null);
+    this.#negotiation.close();
     this.#line?.close();
     for (const outgoing of this.#outgoing.values()) outgoing.close();
     this.#peer.close();
@@ -307,10 +302,7 @@ export class RelaySession {
   #add(stream: Stream): Outgoing {
     const audio = stream === "microphone" || stream === "screen-audio";
     const encodings = stream === "camera" ? cameraEncodings(this.codec) : stream === "screen" ? SCREEN_ENCODINGS : [];
-    const transceiver = this.#peer.addTransceiver(audio ? "audio" : "video", {
-      direction: "sendonly",
-      ...(encodings.length > 0 ? { sendEncodings: encodings } : {}),
-    });
+    const transceiver = this.#transceiver(audio ? "audio" : "video", encodings);
     if (audio) preferOpus(transceiver);
     else preferVideo(transceiver, this.codec);
     chooseExtensions(transceiver);
@@ -318,6 +310,16 @@ export class RelaySession {
     this.#outgoing.set(stream, outgoing);
     if (this.#keysThere) outgoing.keysAreThere();
     return outgoing;
+  }
+
+  #transceiver(kind: "audio" | "video", encodings: RTCRtpEncodingParameters[]): RTCRtpTransceiver {
+    const add = (sendEncodings: RTCRtpEncodingParameters[]): RTCRtpTransceiver =>
+      this.#peer.addTransceiver(kind, { direction: "sendonly", ...(sendEncodings.length > 0 ? { sendEncodings } : {}) });
+    try {
+      return add(encodings);
+    } catch {
+      return add(withoutLayersInside(encodings));
+    }
   }
 
   #subscribe(producer: ProducerInfo): void {
@@ -350,9 +352,9 @@ export class RelaySession {
         this.#whole = true;
         return;
       case "answer":
-        if (message.id !== this.#negotiation?.id) return;
+        if (!this.#negotiation.answered(message.id, message.sdp)) return;
+        // Before the browser takes the answer in, which it does later.
         this.#producers = new Map(message.producers.map(({ mid, producer }) => [mid, producer]));
-        this.#negotiation.answered(message.sdp);
         return;
       case "producers":
         if (this.#whole) this.#retireAllBut(message.added.map(({ producer }) => producer));
@@ -365,7 +367,7 @@ export class RelaySession {
         if (!this.#ready || message.added.length > 0 || message.removed.length > 0) {
           this.#ready = true;
           this.events.changed();
-          void this.#negotiate();
+          this.#negotiate();
         }
         return;
       case "wanted-layers": {
@@ -382,7 +384,7 @@ export class RelaySession {
         else if (message.code === "shutting-down") this.events.moving();
         else if (message.code === "offer" || message.code === "not-allowed" || message.code === "too-many") {
           this.events.refused(message.message);
-          this.#negotiation?.answered(null);
+          this.#negotiation.unanswered();
         }
         return;
       case "pong":
@@ -390,64 +392,35 @@ export class RelaySession {
     }
   }
 
-  /** One offer at a time; what changes meanwhile goes into the next. */
-  async #negotiate(): Promise<void> {
-    this.#wanted = true;
-    if (this.#busy) return;
-    this.#busy = true;
-    try {
-      while (this.#wanted && !this.#over) {
-        // The very first description is made before the relay is there, which saves its making later.
-        if (!this.#ready && this.#peer.localDescription) break;
-        // Before the offer is made: whatever changes from here on may be too late for it and wants another.
-        this.#wanted = false;
-        await this.#peer.setLocalDescription(await this.#peer.createOffer());
-        if (!this.#ready) break;
-        await this.#exchange();
-      }
-    } catch (fault) {
-      if (!this.#over) {
-        reportError(fault);
-        this.#end("lost");
-      }
-    } finally {
-      this.#busy = false;
-    }
+  #negotiate(): void {
+    void this.#negotiation.begin();
   }
 
-  async #exchange(): Promise<void> {
-    const id = ++this.#offers;
-    const sdp = hardenOffer(this.#peer.localDescription?.sdp ?? "");
-    // The lists follow the description and not the transceivers, which may have moved on while it was made.
-    const described = directions(sdp);
-    const answer = new Promise<string | null>((answered) => {
-      this.#negotiation = { id, answered };
+  #negotiates(): Negotiation {
+    const ready = (): boolean => this.#ready;
+    return new Negotiation(this.#peer, {
+      get ready() {
+        return ready();
+      },
+      lists: (described) => this.#lists(described),
+      send: (message) => this.#line?.send(message),
+      agreed: (subscribed) => {
+        this.#agreed = new Set(subscribed.map(({ producer }) => producer));
+        this.events.changed();
+      },
+      lost: () => this.#end("lost"),
     });
-    const subscribe = this.#incoming.flatMap(({ transceiver: { mid }, producer }) =>
-      mid !== null && producer && described.get(mid) === "recvonly" ? [{ mid, producer: producer.producer }] : [],
-    );
-    this.#line?.send({
-      type: "offer",
-      id,
-      sdp,
+  }
+
+  #lists(described: Map<string, string>): { publish: Publish[]; subscribe: Subscribe[] } {
+    return {
       publish: [...this.#outgoing.values()].flatMap(({ transceiver: { mid }, stream }) =>
         mid !== null && described.get(mid) === "sendonly" ? [{ mid, source: stream }] : [],
       ),
-      subscribe,
-    });
-    const text = await answer;
-    this.#negotiation = null;
-    if (this.#over) return;
-    if (text === null) {
-      await this.#peer.setLocalDescription({ type: "rollback" });
-      return;
-    }
-    // Another relay, or one that has let go of this connection: its keys are gone, and a new connection must be made.
-    const agreed = this.#peer.currentRemoteDescription?.sdp;
-    if (agreed && sessionOf(agreed) !== sessionOf(text)) return this.#end("lost");
-    await this.#peer.setRemoteDescription({ type: "answer", sdp: hardenAnswer(text) });
-    this.#agreed = new Set(subscribe.map(({ producer }) => producer));
-    this.events.changed();
+      subscribe: this.#incoming.flatMap(({ transceiver: { mid }, producer }) =>
+        mid !== null && producer && described.get(mid) === "recvonly" ? [{ mid, producer: producer.producer }] : [],
+      ),
+    };
   }
 
   #producerOf(id: string): string | undefined {
@@ -459,7 +432,7 @@ export class RelaySession {
   #connectionChanged(): void {
     if (this.#over) return;
     const { connectionState, iceConnectionState } = this.#peer;
-    if (connectionState === "connected" && this.#mendingSince === null) this.events.up();
+    if (connectionState === "connected" && !this.#mending.underWay) this.events.up();
     // Of a path that failed there may be another; of a handshake there is not.
     if (connectionState === "failed" && iceConnectionState !== "failed") this.#end("lost");
   }
@@ -468,29 +441,22 @@ export class RelaySession {
   async #mend(): Promise<void> {
     if (this.#over || !this.#line || !this.#peer.currentRemoteDescription) return;
     this.#peer.restartIce();
-    this.#watchMending();
+    this.#mending.begin();
     // A line that does not hold is replaced, and then everything is offered anew, this included.
-    if ((await this.#line.holds()) && !this.#over) void this.#negotiate();
+    if ((await this.#line.holds()) && !this.#over) this.#negotiate();
   }
 
-  #watchMending(): void {
-    if (this.#mendingSince !== null) return;
-    this.#mendingSince = performance.now();
-    let said = false;
-    this.#mending = window.setInterval(() => {
-      const mended = this.#ready && !this.#busy && this.#path.hears && this.#peer.connectionState === "connected";
-      const took = performance.now() - (this.#mendingSince ?? 0);
-      if (mended) {
-        window.clearInterval(this.#mending);
-        this.#mendingSince = null;
-        this.events.up();
-      } else if (took > GIVE_UP_AFTER_MS) {
-        this.#end("lost");
-      } else if (took > SAY_DOWN_AFTER_MS && !said) {
-        said = true;
-        this.events.down();
-      }
-    }, 100);
+  #mends(): Mending {
+    const whole = (): boolean =>
+      this.#ready && !this.#negotiation.busy && this.#path.hears && this.#peer.connectionState === "connected";
+    return new Mending({
+      get whole() {
+        return whole();
+      },
+      up: () => this.events.up(),
+      down: () => this.events.down(),
+      lost: () => this.#end("lost"),
+    });
   }
 
   #retireAllBut(producers: readonly string[]): void {
