@@ -8,6 +8,7 @@ use std::time::Duration;
 use common::bits::Bits;
 use common::offers::{DD, MID, VP8};
 use common::{Line, Rtp, World};
+use emulator::{Capacity, Profile};
 use relay_token::Source;
 use sfu_relay::rtp::rtcp::{self, Rtcp, Writer};
 use sfu_relay::signal::message::RelayMessage;
@@ -41,6 +42,8 @@ struct Sender {
     sequence: u16,
     moment: u32,
     frame: u16,
+    /// Bytes of a packet of each layer, at least.
+    sizes: [usize; 3],
 }
 
 impl Sender {
@@ -58,6 +61,8 @@ impl Sender {
                     bits = structure(bits.put(1, 1).put(0, 4));
                 }
                 self.sequence = self.sequence.wrapping_add(1);
+                let mut payload = vec![self.moment as u8, spatial as u8, part as u8];
+                payload.resize(self.sizes[spatial as usize].max(3), 0);
                 let packet = Rtp {
                     ssrc: CAMERA,
                     sequence: self.sequence,
@@ -65,7 +70,7 @@ impl Sender {
                     payload_type: VP8,
                     marker: spatial == 2 && part == 1,
                     extensions: vec![(MID, b"v".to_vec()), (DD, bits.bytes())],
-                    payload: vec![self.moment as u8, spatial as u8, part as u8],
+                    payload,
                     padding: 0,
                 };
                 world.rtp(self.alice, &packet);
@@ -87,6 +92,7 @@ fn meeting() -> (World, Sender, usize, u32) {
         sequence: 0xFFF0,
         moment: 0,
         frame: 0,
+        sizes: [0; 3],
     };
     (world, sender, bob, ssrc)
 }
@@ -191,6 +197,62 @@ fn rely_61_a_sender_is_told_up_to_which_of_its_layers_inside_anybody_wants() {
     limit(&mut world, &sender, bob, Some(1));
     world.live(Duration::from_millis(3_200));
     assert_eq!(told(&world, sender.alice)[2..], [vec![0, 1, 2], vec![0, 1]]);
+}
+
+#[test]
+fn rely_24_a_narrow_line_gets_a_lower_layer_inside_and_the_highest_again_when_it_is_wide() {
+    let (mut world, mut sender, bob, ssrc) = meeting();
+    let camera = sender.camera.clone();
+    let carol = world.enter("carol", &[Line::receive("0", false, &camera)]);
+    let carols = world.clients[carol].announced("0").0;
+    // Some 60, 210 and 570 kbit/s.
+    sender.sizes = [60, 380, 1_120];
+    let profile = Profile {
+        capacity: Capacity::Steps(vec![
+            (Duration::ZERO, 5_000_000),
+            (Duration::from_secs(5), 330_000),
+            (Duration::from_secs(15), 5_000_000),
+        ]),
+        queue: 30_000,
+        ..Profile::default()
+    };
+    world.lines.insert(bob, emulator::Line::new(profile, 1, world.now));
+    let mut seconds: Vec<[usize; 3]> = Vec::new();
+    let mut asked = 0;
+    for _ in 0..40 {
+        world.clients[bob].media.clear();
+        for n in 0..33 {
+            let now = plis(&world, sender.alice);
+            let key = std::mem::replace(&mut asked, now) != now || sender.moment == 0;
+            sender.moment(&mut world, key);
+            if n % 2 == 0 {
+                world.report();
+            }
+        }
+        world.live(Duration::from_millis(5));
+        let of = |spatial: u8| {
+            let packets = world.clients[bob].of(ssrc);
+            packets
+                .iter()
+                .filter(|p| p.payload[1] == spatial && p.payload[2] == 1)
+                .count()
+        };
+        seconds.push([of(0), of(1), of(2)]);
+    }
+    let mostly = |second: usize| {
+        seconds[second]
+            .iter()
+            .enumerate()
+            .max_by_key(|(_, count)| **count)
+            .unwrap()
+            .0
+    };
+    assert_eq!(mostly(4), 2, "{seconds:?}");
+    assert!((10..14).all(|second| mostly(second) < 2), "{seconds:?}");
+    assert_eq!(mostly(39), 2, "{seconds:?}");
+    // Nobody else's line is narrow.
+    let got = world.clients[carol].of(carols);
+    assert!(got.iter().filter(|p| p.payload[1] == 2).count() > 30 * 33 * 2);
 }
 
 #[test]

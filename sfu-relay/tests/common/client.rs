@@ -17,7 +17,7 @@ use rtc_stun::message::{BINDING_REQUEST, Message, Setter, TransactionId};
 use rtc_stun::textattrs::TextAttribute;
 use sfu_relay::engine::SessionId;
 use sfu_relay::net::dtls::Identity;
-use sfu_relay::net::srtp::{Profile, Srtp};
+use sfu_relay::net::srtp::{Profile, Srtp, SrtpError};
 use sfu_relay::rtp::rtcp::Writer;
 use sfu_relay::rtp::twcc::Recorder;
 use sfu_relay::rtp::{Outgoing, Packet, is_rtcp};
@@ -62,6 +62,8 @@ pub struct Client {
     pub srtp: Option<Srtp>,
     /// When packets with a transport-wide number arrived.
     pub arrivals: Recorder,
+    /// Packets that came once more.
+    pub repeated: usize,
 }
 
 impl Client {
@@ -87,6 +89,7 @@ impl Client {
             dtls: Endpoint::new(SERVER.parse().unwrap(), TransportProtocol::UDP, None),
             srtp: None,
             arrivals: Recorder::new(Instant::now()),
+            repeated: 0,
         }
     }
 
@@ -214,7 +217,11 @@ impl Client {
                     let len = srtp.open_rtcp(&mut bytes).unwrap();
                     self.control.push(bytes[..len].to_vec());
                 } else {
-                    let len = srtp.open_rtp(&mut bytes).unwrap();
+                    let len = match srtp.open_rtp(&mut bytes) {
+                        // Sound that was asked for although it is there.
+                        Err(SrtpError::Replayed) => return self.repeated += 1,
+                        opened => opened.unwrap(),
+                    };
                     let packet = Packet::parse(&bytes[..len]).unwrap();
                     if let Some((&[high, low], _)) =
                         packet.extension(TWCC).and_then(|(v, at)| Some((v.first_chunk()?, at)))

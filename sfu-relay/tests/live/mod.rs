@@ -178,15 +178,26 @@ impl Live {
     }
 
     pub async fn send(&mut self, datagram: &[u8]) {
+        assert!(self.try_send(datagram).await);
+    }
+
+    /// `false`: the other end closed the connection.
+    pub async fn try_send(&mut self, datagram: &[u8]) -> bool {
         match &mut self.way {
             Way::None => panic!("no way"),
-            Way::Udp(socket, to) => drop(socket.send_to(datagram, *to).await.unwrap()),
+            Way::Udp(socket, to) => socket.send_to(datagram, *to).await.is_ok(),
             Way::Tcp(stream, _) => {
                 let mut frame = (datagram.len() as u16).to_be_bytes().to_vec();
                 frame.extend_from_slice(datagram);
-                stream.write_all(&frame).await.unwrap();
+                stream.write_all(&frame).await.is_ok()
             }
         }
+    }
+
+    /// Says that it is still there, and hears nothing.
+    pub async fn consents(&mut self) -> bool {
+        let check = self.client.check(true);
+        self.try_send(&check).await
     }
 
     pub async fn rtp(&mut self, packet: &Rtp) {
