@@ -596,6 +596,9 @@ fn heal_3_a_group_that_was_given_up_is_not_sealed_in_and_heard_for_ten_seconds_o
     bob.give_up(at(9_999));
     let mut frame = late.clone();
     let outcome = bob.open(MediaKind::Video, &mut frame, at(10_000));
-    assert!(!matches!(outcome, Outcome::Opened(_)), "said twice, it is over no later");
+    assert!(
+        !matches!(outcome, Outcome::Opened(_)),
+        "said twice, it is over no later"
+    );
     assert!(frame.is_empty());
 }
