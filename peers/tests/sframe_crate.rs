@@ -160,8 +160,10 @@ fn sfrm_2_headers_are_the_same_and_what_ours_refuses_they_would_not_write() {
                 );
             }
             (Err(HeaderError::NotMinimal), Ok(theirs)) => {
+                // What the crate has read it writes with as many bytes as there were; what it makes itself, in the fewest.
+                let anew = SframeHeader::new(theirs.key_id(), theirs.counter());
                 assert_ne!(
-                    Vec::from(&theirs),
+                    Vec::from(&anew),
                     arbitrary[..theirs.len()],
                     "case {seed}: {arbitrary:02x?}"
                 );

@@ -298,11 +298,11 @@ impl Receiver {
         };
         let bits = epoch_of(key_id);
         // EPOC-11: the bits name one epoch, and the rest of the KID one key of it.
-        if let Some(place) = self
-            .epochs
-            .iter()
-            .rposition(|epoch| epoch_bits(epoch.keys.epoch) == bits)
-        {
+        // Nearly always it is the newest.
+        if epoch_bits(newest) == bits {
+            return Lookup::Known(self.epochs.len() - 1);
+        }
+        if let Some(place) = self.epochs.iter().rposition(|epoch| epoch_bits(epoch.keys.epoch) == bits) {
             return Lookup::Known(place);
         }
         let ahead = bits.wrapping_sub(epoch_bits(newest)) & ((1 << EPOCH_BITS) - 1);

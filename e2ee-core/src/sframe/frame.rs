@@ -7,7 +7,7 @@ use thiserror::Error;
 use zeroize::Zeroize;
 
 use super::call::FrameSalt;
-use super::header::{EncodedHeader, Header};
+use super::header::{EncodedHeader, Header, joined};
 use super::keys::DerivedKey;
 use super::suite::CipherSuite;
 use crate::aead::{AeadFailure, FrameCipher, MAX_TAG_LEN};
@@ -73,7 +73,7 @@ impl FrameKey {
         header.encoded_len() + self.suite().tag_len()
     }
 
-    /// Turns the plaintext in `frame` into `room` untouched bytes, then header, ciphertext and tag.
+    /// Turns the plaintext in `frame` into `room` bytes of anything, then header, ciphertext and tag.
     ///
     /// The room is for what the caller puts around the frame. The caller must never repeat a counter under this key:
     /// two frames with one counter give their contents away (RFC 9605 section 9.1).
@@ -141,17 +141,16 @@ impl FrameKey {
         if header.key_id != self.key_id() {
             return Err(OpenError::WrongKey);
         }
-        let encoded = header.encode();
-        let start = at.start + encoded.len();
+        let head = frame.get(at.clone()).ok_or(OpenError::Truncated)?;
+        // The header is authenticated as it stands there, which is as it was decoded: decoding takes the shortest form only.
+        let (aad, header_len) = AssociatedData::in_front(head, metadata).ok_or(OpenError::Truncated)?;
+        let start = at.start + header_len;
         let end = at.end.checked_sub(self.suite().tag_len()).ok_or(OpenError::Truncated)?;
         if start > end {
             return Err(OpenError::Truncated);
         }
         let sealed = frame.get_mut(..at.end).ok_or(OpenError::Truncated)?;
         let (buffer, tag) = sealed.split_at_mut(end);
-        // The header is authenticated as it was decoded: decoding takes the shortest form only, so these are the
-        // bytes that stood there.
-        let aad = AssociatedData::new(&encoded, metadata);
         self.cipher
             .open(&self.salt.nonce(header.counter), aad.as_bytes(), buffer, start, tag)
             .map_err(|AeadFailure| OpenError::NotAuthentic)?;
@@ -180,7 +179,7 @@ pub(crate) fn put_header(
 ) -> (usize, usize) {
     let room = room(header.len() + frame.len().saturating_sub(text_at) + to_come);
     let text_at = make_room(frame, text_at, room + header.len());
-    frame[text_at - header.len()..text_at].copy_from_slice(header.as_bytes());
+    header.put_before(frame, text_at);
     (text_at - header.len() - room, room)
 }
 
@@ -232,6 +231,21 @@ impl AssociatedData {
             },
             None => AssociatedData::Long([header.as_bytes(), metadata].concat()),
         }
+    }
+
+    /// With the header that `frame` begins with, and how long that is. `None` where the frame ends inside it.
+    #[inline]
+    fn in_front(frame: &[u8], metadata: &[u8]) -> Option<(Self, usize)> {
+        let header_len = Header::len_by(*frame.first()?);
+        let len = header_len + metadata.len();
+        let aad = match frame.first_chunk() {
+            Some(first) if len <= first.len() => AssociatedData::Short {
+                bytes: joined(u128::from_be_bytes(*first), header_len, metadata),
+                len,
+            },
+            _ => AssociatedData::Long([frame.get(..header_len)?, metadata].concat()),
+        };
+        Some((aad, header_len))
     }
 
     #[inline]

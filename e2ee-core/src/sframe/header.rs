@@ -56,15 +56,32 @@ impl EncodedHeader {
     /// The header and `tail` behind it, where both together fit into 16 bytes.
     #[inline]
     pub(super) fn followed_by(&self, tail: &[u8]) -> Option<[u8; 16]> {
-        if self.len() + tail.len() > 16 {
-            return None;
-        }
-        let places = (self.len()..16).map(|place| 120 - 8 * place);
-        let tail = places
-            .zip(tail)
-            .fold(0, |tail, (shift, byte)| tail | u128::from(*byte) << shift);
-        Some((self.first | tail).to_be_bytes())
+        (self.len() + tail.len() <= 16).then(|| joined(self.first, self.len(), tail))
     }
+
+    /// Writes the header so that it ends before `frame[end]`. Of what is in front of it 16 bytes may change.
+    #[inline]
+    pub(super) fn put_before(&self, frame: &mut [u8], end: usize) {
+        match end.checked_sub(16).and_then(|start| frame.get_mut(start..end)) {
+            // A fixed number of bytes is one instruction, any other a call.
+            Some(place) if self.len() <= 16 => {
+                place.copy_from_slice(&(self.first >> (128 - 8 * self.len())).to_be_bytes());
+            }
+            _ => frame[end - self.len()..end].copy_from_slice(self.as_bytes()),
+        }
+    }
+}
+
+/// The first `len` bytes of 16, and `tail` behind them, which must fit. Zeros fill the rest.
+#[inline]
+pub(super) fn joined(first: u128, len: usize, tail: &[u8]) -> [u8; 16] {
+    debug_assert!(len + tail.len() <= 16);
+    let head = first & !u128::MAX.checked_shr(8 * len as u32).unwrap_or(0);
+    let places = (len..16).map(|place| 120 - 8 * place);
+    let tail = places
+        .zip(tail)
+        .fold(0, |tail, (shift, byte)| tail | u128::from(*byte) << shift);
+    (head | tail).to_be_bytes()
 }
 
 impl Header {
@@ -98,6 +115,13 @@ impl Header {
     /// How many bytes [`encode`](Self::encode) yields.
     pub fn encoded_len(&self) -> usize {
         1 + extra_len(self.key_id) + extra_len(self.counter)
+    }
+
+    /// How long a header is that begins with this config byte.
+    #[inline]
+    pub(super) fn len_by(config: u8) -> usize {
+        let extra = |code: u8| usize::from((code & 0x07) + 1) * usize::from(code >> 3);
+        1 + extra(config >> 4) + extra(config & 0x0f)
     }
 
     /// Reads the header at the start of `frame`; also returns its length.

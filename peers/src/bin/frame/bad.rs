@@ -15,7 +15,7 @@ use crate::rounds::{Rounds, interleave, timed};
 /// What the error of measuring may add: the two do the same work up to the tag.
 const TOLERANCE: f64 = 1.1;
 
-const SAMPLES: [Sample; 3] = [
+pub(crate) const SAMPLES: [Sample; 3] = [
     crate::SAMPLES[0],
     crate::SAMPLES[2],
     crate::sample("50 kB, H.264", 50_000, Codec::H264, FrameType::Delta),
@@ -59,25 +59,19 @@ impl Kind {
     }
 }
 
-pub(crate) fn lines(rounds: Rounds) -> Vec<Value> {
-    let mut lines = Vec::new();
-    for sample in SAMPLES {
-        let mut kinds = vec![Kind::Good, Kind::WrongTag, Kind::Replayed, Kind::NeverHeard];
-        if sample.codec != Codec::Opus {
-            kinds.push(Kind::OtherShell);
-        }
-        if sample.codec == Codec::H264 {
-            kinds.extend([Kind::Escapes, Kind::Zeros]);
-        }
-        lines.extend(against_the_first(&kinds, sample, rounds, 32));
+pub(crate) fn lines(sample: Sample, rounds: Rounds) -> Vec<Value> {
+    let mut kinds = vec![Kind::Good, Kind::WrongTag, Kind::Replayed, Kind::NeverHeard];
+    if sample.codec != Codec::Opus {
+        kinds.push(Kind::OtherShell);
     }
-    let sample = crate::SAMPLES[0];
-    lines.extend(against_the_first(
-        &[Kind::FirstGood, Kind::FirstForged],
-        sample,
-        rounds,
-        256,
-    ));
+    if sample.codec == Codec::H264 {
+        kinds.extend([Kind::Escapes, Kind::Zeros]);
+    }
+    let mut lines = against_the_first(&kinds, sample, rounds, 32);
+    if sample.codec == Codec::Opus {
+        let first = [Kind::FirstGood, Kind::FirstForged];
+        lines.extend(against_the_first(&first, sample, rounds, 256));
+    }
     lines
 }
 

@@ -1,6 +1,7 @@
 //! Sealing and opening frames: ours beside raw ring, the `sframe` crate and DAVE (`davey`), in one process and one run.
 //!
-//! Prints one JSON object a line. `--quick` takes few rounds, to see that everything works.
+//! Prints one JSON object a line. `--quick` takes few rounds, to see that everything works; any other word picks the samples
+//! whose name contains it.
 
 mod bad;
 mod contender;
@@ -61,21 +62,28 @@ pub(crate) const fn sample(name: &'static str, len: usize, codec: Codec, frame_t
 const GOAL: f64 = 1.15;
 
 fn main() -> ExitCode {
-    let rounds = match std::env::args().nth(1).as_deref() {
-        None => Rounds::FULL,
-        Some("--quick") => Rounds::QUICK,
-        Some(other) => {
-            eprintln!("`{other}` is not known; there is `--quick`");
-            return ExitCode::FAILURE;
+    let mut rounds = Rounds::FULL;
+    let mut part = String::new();
+    for word in std::env::args().skip(1) {
+        match word.as_str() {
+            "--quick" => rounds = Rounds::QUICK,
+            word if word.starts_with('-') => {
+                eprintln!("`{word}` is not known; there is `--quick`, and parts of samples' names");
+                return ExitCode::FAILURE;
+            }
+            _ => part = word,
         }
-    };
-    for sample in SAMPLES {
+    }
+    let wanted = |sample: &Sample| sample.name.contains(&part);
+    for sample in SAMPLES.into_iter().filter(wanted) {
         print(beside_peers(sample, rounds));
     }
-    for sample in SHELLS {
+    for sample in SHELLS.into_iter().filter(wanted) {
         print(shell_beside_ring(sample, rounds));
     }
-    print(bad::lines(rounds));
+    for sample in bad::SAMPLES.into_iter().filter(wanted) {
+        print(bad::lines(sample, rounds));
+    }
     ExitCode::SUCCESS
 }
 

@@ -1,8 +1,9 @@
-//! Ours, as the client's worker calls it: SFrame, shell, associated data, epochs and replay window.
+//! Ours, as the client's worker calls it: SFrame, shell, associated data, epochs and replay window. The worker leaves
+//! headroom in front of what it seals, so nothing is moved.
 
 use std::hint::black_box;
 
-use e2ee_core::media::{MediaEpoch, MediaKeys, Outcome};
+use e2ee_core::media::{HEADROOM, MediaEpoch, MediaKeys, Outcome};
 use e2ee_core::sframe::{CipherSuite, Secret};
 use e2ee_core::time::UnixMillis;
 
@@ -17,6 +18,8 @@ pub(crate) struct Ours {
     receiver: MediaKeys,
     plain: Vec<u8>,
     frames: Vec<Vec<u8>>,
+    /// Where the sealed frames begin.
+    starts: Vec<usize>,
 }
 
 impl Ours {
@@ -27,6 +30,7 @@ impl Ours {
             receiver: member(4, 0),
             plain: plaintext(sample.len),
             frames: Vec::new(),
+            starts: Vec::new(),
         }
     }
 }
@@ -34,9 +38,14 @@ impl Ours {
 impl Contender for Ours {
     fn prepare_seal(&mut self, frames: usize) {
         self.frames.resize_with(frames, Vec::new);
+        self.starts.clear();
+        self.starts.reserve(frames);
         for frame in &mut self.frames {
             frame.clear();
+            frame.resize(HEADROOM, 0);
             frame.extend_from_slice(&self.plain);
+            // In the worker's one buffer there is room since the first frame.
+            frame.reserve(HEADROOM);
         }
     }
 
@@ -48,8 +57,13 @@ impl Contender for Ours {
             ..
         } = self.sample;
         for frame in &mut self.frames {
-            let sealed = self.sender.seal(stream, codec, frame_type, frame, NOW);
-            assert!(sealed.is_ok());
+            let sealed = self
+                .sender
+                .seal_with_headroom(stream, codec, frame_type, frame, HEADROOM, NOW);
+            let Ok((_, start)) = sealed else {
+                panic!("a frame is not sealed: {sealed:?}")
+            };
+            self.starts.push(start);
             black_box(frame);
         }
     }
@@ -57,6 +71,9 @@ impl Contender for Ours {
     fn prepare_open(&mut self, frames: usize) {
         self.prepare_seal(frames);
         self.seal();
+        for (frame, start) in self.frames.iter_mut().zip(&self.starts) {
+            frame.drain(..*start);
+        }
     }
 
     fn open(&mut self) {
