@@ -302,7 +302,11 @@ impl Receiver {
         if epoch_bits(newest) == bits {
             return Lookup::Known(self.epochs.len() - 1);
         }
-        if let Some(place) = self.epochs.iter().rposition(|epoch| epoch_bits(epoch.keys.epoch) == bits) {
+        if let Some(place) = self
+            .epochs
+            .iter()
+            .rposition(|epoch| epoch_bits(epoch.keys.epoch) == bits)
+        {
             return Lookup::Known(place);
         }
         let ahead = bits.wrapping_sub(epoch_bits(newest)) & ((1 << EPOCH_BITS) - 1);

@@ -59,13 +59,15 @@ impl EncodedHeader {
         (self.len() + tail.len() <= 16).then(|| joined(self.first, self.len(), tail))
     }
 
-    /// Writes the header so that it ends before `frame[end]`. Of what is in front of it 16 bytes may change.
+    /// Writes the header so that it ends before `frame[end]`.
     #[inline]
     pub(super) fn put_before(&self, frame: &mut [u8], end: usize) {
-        match end.checked_sub(16).and_then(|start| frame.get_mut(start..end)) {
-            // A fixed number of bytes is one instruction, any other a call.
-            Some(place) if self.len() <= 16 => {
-                place.copy_from_slice(&(self.first >> (128 - 8 * self.len())).to_be_bytes());
+        let place = end.checked_sub(16).and_then(|start| frame.get_mut(start..end));
+        match place.and_then(|place| <&mut [u8; 16]>::try_from(place).ok()) {
+            // A fixed number of bytes is one instruction, any other a call. What was in front of the header stays.
+            Some(place) if self.len() < 16 => {
+                let kept = u128::from_be_bytes(*place) & u128::MAX << (8 * self.len());
+                *place = (kept | self.first >> (128 - 8 * self.len())).to_be_bytes();
             }
             _ => frame[end - self.len()..end].copy_from_slice(self.as_bytes()),
         }
