@@ -123,6 +123,7 @@ impl Member {
                 self.told = true;
                 group.pursuit.resumed(now);
                 let mut up = vec![Up::Resume(group.epoch)];
+                group.committer.connected_anew();
                 up.extend(resend(group, now));
                 return up;
             }
@@ -188,7 +189,11 @@ impl Member {
             Down::Commit(commit) if commit.epoch > group.epoch => return self.rejoin(),
             Down::Commit(commit) if commit.epoch == group.epoch => return self.on_commit(&commit, now),
             Down::Refused(epoch, kind) => {
-                if let Some((_, proposals)) = group.flight.take_if(|(commit, _)| commit.epoch == epoch) {
+                let meant = group.flight.as_ref().is_some_and(|(commit, _)| commit.epoch == epoch);
+                if meant
+                    && !group.committer.refusal_is_stale()
+                    && let Some((_, proposals)) = group.flight.take()
+                {
                     let lacks = match kind {
                         CommitRefusalKind::Missing => proposals == group.pending.len(),
                         CommitRefusalKind::Taken => true,
@@ -266,6 +271,6 @@ impl Member {
 
 fn resend(group: &mut Group, now: UnixMillis) -> Option<Up> {
     let (commit, _) = group.flight.as_ref()?;
-    group.committer.sent(now);
+    group.committer.sent_again(now);
     Some(Up::Commit(commit.clone()))
 }

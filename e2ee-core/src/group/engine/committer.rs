@@ -37,6 +37,10 @@ pub struct Committer {
     own_leaf_since: UnixMillis,
     /// When the own commit that the service has not answered was sent last.
     sent: Option<UnixMillis>,
+    /// How often it was sent over the present connection: each is answered once.
+    copies: u32,
+    /// Answers to copies of a commit that was refused already.
+    stale_refusals: u32,
 }
 
 impl Committer {
@@ -49,6 +53,8 @@ impl Committer {
             entered: now,
             own_leaf_since: now,
             sent: None,
+            copies: 0,
+            stale_refusals: 0,
         }
     }
 
@@ -74,6 +80,7 @@ impl Committer {
     pub fn entered(&mut self, epoch: &impl Epoch, newcomers: &BTreeSet<u32>, own_commit: bool, now: UnixMillis) {
         self.entered = now;
         self.sent = None;
+        self.stale_refusals = 0;
         if own_commit {
             self.own_leaf_since = now;
         }
@@ -106,9 +113,34 @@ impl Committer {
         Some(rekey.min(renew))
     }
 
-    /// A commit went out, for the first time or again.
+    /// A commit went out for the first time.
     pub fn sent(&mut self, now: UnixMillis) {
         self.sent = Some(now);
+        self.copies = 1;
+    }
+
+    /// The same commit went out again, since the service was silent.
+    pub fn sent_again(&mut self, now: UnixMillis) {
+        self.sent = Some(now);
+        self.copies += 1;
+    }
+
+    /// There is a new connection: what was still to be said on the old one will never be.
+    pub fn connected_anew(&mut self) {
+        self.copies = 0;
+        self.stale_refusals = 0;
+    }
+
+    /// Whether a refusal that names this epoch is of a commit that was refused before, and of its successor nothing is said
+    /// yet. A refusal does not say of which commit of the epoch it is; one that was sent twice is refused twice.
+    pub fn refusal_is_stale(&mut self) -> bool {
+        let stale = self.stale_refusals > 0;
+        self.stale_refusals = if stale {
+            self.stale_refusals - 1
+        } else {
+            self.copies.saturating_sub(1)
+        };
+        stale
     }
 
     pub fn awaits_answer(&self) -> bool {

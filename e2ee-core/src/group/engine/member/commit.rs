@@ -27,8 +27,6 @@ pub(super) struct Flight {
     change: Change,
     /// How many proposals were pending when it was made.
     proposals: usize,
-    /// How often it was sent over the present connection: each is answered once.
-    copies: u32,
 }
 
 impl Flight {
@@ -163,7 +161,6 @@ impl Member {
                 .map(Bytes),
             change,
             proposals: self.pending.len(),
-            copies: 1,
         };
         cx.send(flight.message());
         self.flight = Some(flight);
@@ -173,19 +170,15 @@ impl Member {
 
     /// Sends an unanswered commit again.
     pub(super) fn resend(&mut self, cx: &mut Context) {
-        if let Some(flight) = &mut self.flight {
-            flight.copies += 1;
-            self.committer.sent(cx.now);
+        if let Some(flight) = &self.flight {
+            self.committer.sent_again(cx.now);
             cx.send(flight.message());
         }
     }
 
-    /// The same over a new connection: what was still to be said on the old one will never be.
+    /// The same over a new connection.
     pub(super) fn resend_anew(&mut self, cx: &mut Context) {
-        self.stale_refusals = 0;
-        if let Some(flight) = &mut self.flight {
-            flight.copies = 0;
-        }
+        self.committer.connected_anew();
         self.resend(cx);
     }
 
@@ -200,14 +193,10 @@ impl Member {
         let Some(flight) = self.flight.take_if(|flight| &flight.at == at) else {
             return State::Member(self);
         };
-        // A refusal does not say of which commit of the epoch it is. It was sent twice where the service was silent for
-        // long, and is then refused twice: the second time, its successor is meant by nobody.
-        if self.stale_refusals > 0 {
-            self.stale_refusals -= 1;
+        if self.committer.refusal_is_stale() {
             self.flight = Some(flight);
             return State::Member(self);
         }
-        self.stale_refusals = flight.copies.saturating_sub(1);
         let _ = self.group.clear_pending_commit(self.provider.storage());
         // HEAL-12: in order, the proposals that are missing, the commit that won, or the end of the group would have been
         // here by now.

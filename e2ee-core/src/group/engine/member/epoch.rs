@@ -23,7 +23,6 @@ impl Member {
     /// After a merge.
     pub(super) fn entered_epoch(mut self: Box<Self>, change: &Change, cx: &mut Context) -> State {
         self.switch_to_former(cx);
-        self.stale_refusals = 0;
         self.newcomers = change.added.iter().map(crate::identity::Member::leaf).collect();
         let own_commit = change.committer == self.own_leaf();
         let scene = Scene {

@@ -84,8 +84,6 @@ pub(super) struct Member {
     newcomers: BTreeSet<u32>,
     /// Own commit that the service has not answered.
     flight: Option<Flight>,
-    /// Refusals of this epoch that are still to come for a commit that was refused already.
-    stale_refusals: u32,
     /// When to seal with this epoch at the latest; none once that is done.
     switch_by: Option<UnixMillis>,
     key_frame: bool,
@@ -126,7 +124,6 @@ impl Member {
             acks: BTreeSet::new(),
             newcomers: BTreeSet::new(),
             flight: None,
-            stale_refusals: 0,
             switch_by: None,
             key_frame: true,
             wipe_past_at: None,
