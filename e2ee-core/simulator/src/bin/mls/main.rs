@@ -44,6 +44,14 @@ fn main() {
                 sizes.truncate(2);
                 profiles.truncate(1);
             }
+            "--profile" => {
+                let name = args.next().unwrap_or_default();
+                profiles.retain(|profile| profile.name() == name);
+            }
+            "--members" => {
+                let members = args.next().unwrap_or_default();
+                sizes.retain(|size| size.to_string() == members);
+            }
             other => panic!("`{other}` is not known"),
         }
     }

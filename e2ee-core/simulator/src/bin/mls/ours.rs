@@ -35,7 +35,13 @@ pub(crate) fn measure(profile: Profile, members: usize, rounds: usize) -> (Figur
     world.run(SECOND);
     world.clients.retain(|id, _| *id == 0 || *id == last);
     world.run(GATHER + SECOND * 3);
-    assert_eq!(world.clients[&last].engine.epoch(), Some(1), "all came as one commit");
+    assert_eq!(
+        world.clients[&last].engine.epoch(),
+        Some(1),
+        "all came as one commit: {:?} {:?}",
+        world.clients[&0].warnings(),
+        world.clients[&last].warnings()
+    );
     let add_all = commits(&world, 0)[0];
 
     let mut joins = Vec::new();
