@@ -1,4 +1,5 @@
 // DAVE as `davey` does it in WebAssembly: two members of a group that a voice gateway made, which is played here.
+import "./buffer.js";
 import { getDefaultContext, instantiateNapiModuleSync, WASI } from "@napi-rs/wasm-runtime";
 
 const [ALICE, BOB, CHANNEL] = ["1", "2", "3"];
@@ -6,12 +7,6 @@ const PROTOCOL_VERSION = 1;
 
 /** The package's own loader, without the threads that it starts for work that frames are not. @param {ArrayBuffer} file */
 function load(file) {
-  // What the glue of Node's modules wants where there is no Node: a view of bytes.
-  globalThis.Buffer ??= class extends Uint8Array {
-    static from(source, offset, length) {
-      return new this(source, offset, length);
-    }
-  };
   const memory = new WebAssembly.Memory({ initial: 4000, maximum: 65_536, shared: true });
   const { napiModule } = instantiateNapiModuleSync(file, {
     context: getDefaultContext(),
