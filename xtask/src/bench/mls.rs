@@ -12,12 +12,13 @@ use std::process::Command;
 const FEATURES: &str = "bench,pq";
 const PEER: &str = "mls-rs 0.57";
 
-pub(crate) fn run() -> Result<Vec<Value>> {
+pub(crate) fn run(profile: Option<&str>) -> Result<Vec<Value>> {
     let tapes = layout::target()?.join("bench/mls");
     if tapes.exists() {
         std::fs::remove_dir_all(&tapes)?;
     }
-    let ours = figures(Command::new(ours()?).arg("--tapes").arg(&tapes))?;
+    let only = profile.into_iter().flat_map(|profile| ["--profile", profile]);
+    let ours = figures(Command::new(ours()?).arg("--tapes").arg(&tapes).args(only))?;
     let theirs = figures(&mut Command::new(theirs()?))?;
     web::build(Variant::Plain)?;
     let script = layout::root().join("tests/bench/mls.mjs");

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     /// Which measurement; without it, all of them
     name: Option<String>,
-    /// Of `sfu`: the cases whose name contains this
+    /// Of `sfu` and `frame`: the cases whose name contains this; of `mls`: the profile
     part: Option<String>,
 }
 
@@ -39,7 +39,7 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "frame",
         about: "sealing and opening a frame, natively, beside raw ring, `sframe` and `davey`",
-        run: |_| frame::run(),
+        run: frame::run,
     },
     Bench {
         name: "frame-web",
@@ -64,7 +64,7 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "mls",
         about: "joining, committing, following commits with 2 to 1,000 members, natively and in WASM, beside mls-rs",
-        run: |_| mls::run(),
+        run: mls::run,
     },
     Bench {
         name: "ready",
