@@ -48,7 +48,7 @@ function recoveredAt(noted, since) {
 const conclave = await Conclave.start();
 const browsers = { chromium: await launch("chromium"), firefox: await launch("firefox") };
 try {
-  for (const kind of KINDS) {
+  for (const kind of KINDS.filter((kind) => (process.env.CONCLAVE_BENCH_BROWSER ?? kind) === kind)) {
     const link = await conclave.makeRoom();
     const ben = await Person.open(browsers[kind === "chromium" ? "firefox" : "chromium"], "Ben");
     await ben.page.evaluateOnNewDocument(noteFrames);
