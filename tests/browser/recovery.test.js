@@ -112,6 +112,7 @@ for (const kind of KINDS) {
 
     test("a worker that stands still for three seconds plays and sends nothing late, and goes on with a key frame (CLNT-16)", async () => {
       const count = await restarts(ada);
+      const workers = await ada.page.evaluate(() => globalThis.workers.length);
       await ada.page.evaluate(() => globalThis.conclaveTap.stall(3_000));
       const late = async () => (await ada.transforms()).filter(({ dropped }) => (dropped.late ?? 0) > 0).map(({ role, stream }) => `${role} ${stream}`);
       await eventually("late frames, left out in both directions", async () => {
@@ -121,17 +122,20 @@ for (const kind of KINDS) {
       await allMeet([ada, ben]);
       await Promise.all([goesOn(ada, ben), goesOn(ben, ada)]);
       assert.equal(await restarts(ada), count, "the same worker");
+      assert.equal(await ada.page.evaluate(() => globalThis.workers.length), workers + 1, "one was loaded beside it, and did not come into use");
       assert.equal((await ada.view()).epoch, epoch, "the same key");
       assert.deepEqual(await ben.refused({ newcomer: true }), {}, "nothing came to Ben but what was sealed");
     });
 
     test("a worker that stands still for longer is given up and replaced (CLNT-15)", async () => {
       const count = await restarts(ada);
+      const workers = await ada.page.evaluate(() => globalThis.workers.length);
       await told(ada);
       await ada.page.evaluate(() => globalThis.conclaveTap.stall(60_000));
       await eventually("another worker", async () => (await restarts(ada)) === count + 1);
       await back();
       assert.ok((await told(ada)).some(({ connection }) => /does not answer/.test(connection)), "the page said so before");
+      assert.equal(await ada.page.evaluate(() => globalThis.workers.length), workers + 1, "the one that was loaded meanwhile took its place");
     });
 
     for (const role of /** @type {const} */ (["seal", "open"])) {

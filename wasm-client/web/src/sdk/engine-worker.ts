@@ -1,8 +1,19 @@
 // The page's end of the line to the worker: typed messages, noticing when the worker is dead (CLNT-11, CLNT-15), and another
 // one in its place. Whoever holds this need not know which worker is behind it.
+//
+// While a worker does not answer, another one is loaded beside it: should the first be given up, what is left to do is to join.
+// The one beside belongs to no meeting and holds no key, and it goes when the first answers.
 import { Listeners } from "./listeners";
 import { BEAT_MS, Liveness, type Verdict } from "./liveness";
 import type { FromWorker, ToWorker, TransformOptions } from "./messages";
+
+/** A worker beside the one in use. */
+interface Spare {
+  worker: Worker;
+  name: string;
+  /** To be heard when it is in use. */
+  said: FromWorker[];
+}
 
 export class EngineWorker {
   #worker: Worker;
@@ -11,6 +22,7 @@ export class EngineWorker {
   #nonce = 0;
   #slow = false;
   #closed = false;
+  #spare: Spare | null = null;
   /** Ends the waiting for this worker's end. */
   #watch: AbortController;
   /** What the worker died of; null while it lives. */
@@ -22,7 +34,7 @@ export class EngineWorker {
   constructor() {
     this.#liveness = new Liveness(performance.now());
     this.#watch = new AbortController();
-    this.#worker = this.#start();
+    this.#worker = this.#start().worker;
     this.#beating = window.setInterval(() => this.#beat(), BEAT_MS);
   }
 
@@ -48,7 +60,17 @@ export class EngineWorker {
     this.restarts += 1;
     this.#liveness = new Liveness(performance.now());
     this.#watch = new AbortController();
-    this.#worker = this.#start();
+    const spare = this.#spare;
+    this.#spare = null;
+    if (!spare) {
+      this.#worker = this.#start().worker;
+      return;
+    }
+    this.#worker = spare.worker;
+    // Not before whoever started it expects an answer.
+    queueMicrotask(() => {
+      for (const message of spare.said) if (this.#uses(spare.worker)) this.#receive(message, spare.name);
+    });
   }
 
   /** After the connections are closed: a transform without its worker must have nothing to carry. */
@@ -56,27 +78,39 @@ export class EngineWorker {
     this.#closed = true;
     window.clearInterval(this.#beating);
     this.#watch.abort();
+    this.#dismissSpare();
     this.#worker.terminate();
   }
 
-  #start(): Worker {
+  #start(): Spare {
     const name = `conclave-${crypto.randomUUID()}`;
     const worker = new Worker(__WORKER_URL__, { type: "module", name });
-    const current = (): boolean => this.#worker === worker && this.death === null && !this.#closed;
+    const started: Spare = { worker, name, said: [] };
+    const failed = (reason: string): void => {
+      if (this.#uses(worker)) this.#die(reason);
+      else if (this.#spare === started) this.#dismissSpare();
+    };
     worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => {
-      if (current()) this.#receive(data, name);
+      if (this.#uses(worker)) this.#receive(data, name);
+      else if (this.#spare === started) started.said.push(data);
     });
-    worker.addEventListener("error", (event) => {
-      if (current()) this.#die(event.message || "it could not be loaded.");
-    });
-    worker.addEventListener("messageerror", () => {
-      if (current()) this.#die("it said something that could not be read.");
-    });
-    return worker;
+    worker.addEventListener("error", (event) => failed(event.message || "it could not be loaded."));
+    worker.addEventListener("messageerror", () => failed("it said something that could not be read."));
+    return started;
+  }
+
+  #uses(worker: Worker): boolean {
+    return this.#worker === worker && this.death === null && !this.#closed;
+  }
+
+  #dismissSpare(): void {
+    this.#spare?.worker.terminate();
+    this.#spare = null;
   }
 
   #receive(message: FromWorker, name: string): void {
     this.#liveness.heard();
+    this.#dismissSpare();
     this.#pace("well");
     if (message.type === "died") return this.#die(message.reason);
     if (message.type === "held") return this.#awaitEnd(name);
@@ -96,6 +130,7 @@ export class EngineWorker {
     if (this.death !== null) return;
     const { verdict, ask } = this.#liveness.beat(performance.now());
     if (verdict === "stalled") return this.#die("it did not answer.");
+    if (verdict === "slow") this.#spare ??= this.#start();
     this.#pace(verdict);
     if (ask) this.post({ type: "are-you-there", nonce: ++this.#nonce });
   }
