@@ -417,8 +417,8 @@ mod tests {
 
     #[test]
     fn without_a_group_nothing_is_sealed_and_what_comes_in_is_never_handed_out() {
-        for profile in ["standard", "fips"] {
-            let mut client = Client::new("room".into(), "session".into(), &"A".repeat(43), profile)
+        for profile in Profile::ALL {
+            let mut client = Client::new("room".into(), "session".into(), &"A".repeat(43), profile.name())
                 .ok()
                 .unwrap();
             client.room_to_seal(3);

@@ -30,7 +30,26 @@ pub fn version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
 }
 
+/// Whether this build has the room profile of that name.
+#[wasm_bindgen]
+#[must_use]
+pub fn has_profile(name: &str) -> bool {
+    e2ee_core::group::Profile::from_name(name).is_ok()
+}
+
 #[wasm_bindgen(start)]
 fn start() {
     panic::remember();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_profile;
+
+    #[test]
+    fn a_build_has_the_experimental_profile_only_where_it_was_asked_for() {
+        assert!(has_profile("standard") && has_profile("fips"));
+        assert_eq!(has_profile("pq"), cfg!(feature = "pq"));
+        assert!(!has_profile("weaker") && !has_profile(""));
+    }
 }

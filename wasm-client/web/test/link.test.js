@@ -6,7 +6,7 @@ const { fromBase64Url, makeLink, parseLink, rootHashOf, toBase64Url } = await lo
 const HASH = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"; // SHA-256 of nothing
 
 test("CLNT-8: a link that was made can be read again", () => {
-  for (const profile of ["standard", "fips"]) {
+  for (const profile of ["standard", "fips", "pq"]) {
     const pinned = { room: "r_1-x", rootHash: HASH, profile };
     assert.deepEqual(parseLink(new URL(makeLink("https://meet.example", pinned))), { kind: "complete", pinned });
   }
@@ -27,6 +27,9 @@ test("CLNT-8: a link whose fragment is missing, short, long or not canonical is 
     `#${HASH}.standard`,
     `#${HASH}.weaker`,
     `#${HASH}.fips.fips`,
+    `#${HASH}.pq.fips`,
+    `#${HASH}.PQ`,
+    `#${HASH}pq`,
   ]) {
     assert.equal(parseLink({ pathname: "/m/room", hash }).kind, "incomplete", hash);
   }

@@ -25,7 +25,7 @@ pub(crate) fn build(variant: Variant) -> Result<()> {
     let mut build = run::cargo();
     build.args(["build", "--package", "conclave"]);
     if variant == Variant::Tap {
-        build.args(["--features", "tap"]);
+        build.args(["--features", "tap,pq"]);
     }
     run::loudly(&mut build)?;
 

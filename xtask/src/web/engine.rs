@@ -100,7 +100,8 @@ fn compile(engine: Engine) -> Result<PathBuf> {
     let mut build = toolchain.cargo_build(simd)?;
     build.args(["--package", "wasm-client", "--lib", "--profile", PROFILE]);
     if engine.is_for_tests() {
-        build.args(["--features", "tap"]);
+        // With the experimental profile, so that the tests in browsers run it too.
+        build.args(["--features", "tap,pq"]);
     }
     if std::env::var_os("CI").is_some() {
         build.arg("--locked");

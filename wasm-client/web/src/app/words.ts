@@ -224,6 +224,13 @@ export function failureWords(code: FailureCode, detail: string): { title: string
         detail: `It was started anew and stopped again, several times within a minute. Media stopped with it; nothing went out unencrypted. ${engineWords(detail)}`,
         retry: true,
       };
+    case "no-profile":
+      return {
+        title: "This app does not have the meeting's algorithms",
+        detail:
+          "The link names the experimental profile pq, which this build of the app leaves out. Nothing else takes its place. Ask for a link to a meeting of another profile.",
+        retry: false,
+      };
     case "name-invalid":
       return {
         title: "That name cannot be used",
@@ -268,5 +275,12 @@ export function hue(fingerprint: string): number {
 
 /** The algorithms of a room's group. */
 export function profileWords(profile: Profile): string {
-  return profile === "fips" ? "P-256 and ECDSA" : "X25519 and Ed25519";
+  switch (profile) {
+    case "standard":
+      return "X25519 and Ed25519";
+    case "fips":
+      return "P-256 and ECDSA";
+    case "pq":
+      return "X25519 with ML-KEM-768 (X-Wing, a draft: experimental) and Ed25519";
+  }
 }

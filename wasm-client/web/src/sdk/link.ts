@@ -1,8 +1,11 @@
 // CLNT-8: the room's link: `<origin>/m/<room>#<base64url SHA-256 of the trust root's certificate>[.<profile>]`. Browsers never
 // send the fragment, so the servers can choose neither which root a joiner pins nor which algorithms.
 
-/** Which algorithms a room uses (e2ee-core/src/group/policy.rs). A link that names none is of profile `standard`. */
-export type Profile = "standard" | "fips";
+/**
+ * Which algorithms a room uses (e2ee-core/src/group/policy.rs). A link that names none is of profile `standard`. Whether `pq`, the
+ * experimental one, can be joined is for the engine to say: not every build has it.
+ */
+export type Profile = "standard" | "fips" | "pq";
 
 /** What the link says of a room, and what is held against everything that a server says. */
 export interface Pinned {
@@ -15,14 +18,14 @@ export type RoomLink = { kind: "none" } | { kind: "incomplete"; room: string } |
 
 const ROOM = /^\/m\/([A-Za-z0-9_-]{1,64})\/?$/;
 /** 32 bytes are 43 base64url characters, of which the last carries 4 bits: 16 of the 64 are canonical there. */
-const FRAGMENT = /^#([A-Za-z0-9_-]{42}[AEIMQUYcgkosw048])(\.fips)?$/;
+const FRAGMENT = /^#([A-Za-z0-9_-]{42}[AEIMQUYcgkosw048])(?:\.(fips|pq))?$/;
 
 export function parseLink(location: { pathname: string; hash: string }): RoomLink {
   const room = ROOM.exec(location.pathname)?.[1];
   if (room === undefined) return { kind: "none" };
-  const [, rootHash, fips] = FRAGMENT.exec(location.hash) ?? [];
+  const [, rootHash, profile] = FRAGMENT.exec(location.hash) ?? [];
   if (rootHash === undefined) return { kind: "incomplete", room };
-  return { kind: "complete", pinned: { room, rootHash, profile: fips === undefined ? "standard" : "fips" } };
+  return { kind: "complete", pinned: { room, rootHash, profile: (profile as Profile | undefined) ?? "standard" } };
 }
 
 export function makeLink(origin: string, { room, rootHash, profile }: Pinned): string {

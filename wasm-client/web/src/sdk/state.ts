@@ -25,6 +25,7 @@ export type ConnectStep = (typeof CONNECT_STEPS)[number];
 export type FailureCode =
   | "unsupported-browser"
   | "no-webcrypto"
+  | "no-profile"
   | "room-not-found"
   | "server-unreachable"
   | "wrong-root"

@@ -2,7 +2,7 @@
 // call says so and nothing is sealed or opened.
 import * as withSimd from "conclave-wasm";
 import * as baseline from "conclave-wasm-baseline";
-import type { Pinned } from "../link";
+import type { Pinned, Profile } from "../link";
 import type { IceServer } from "../messages";
 import type { DropReason } from "../state";
 import { calibrate } from "./calibration";
@@ -103,6 +103,11 @@ export async function loadEngine(): Promise<{ version: string; simd: boolean }> 
   ({ memory } = await wasm.default({ module_or_path: simd ? __WASM_URL__ : __WASM_BASELINE_URL__ }));
   reasons = wasm.drop_reasons() as DropReason[];
   return { version: wasm.version(), simd };
+}
+
+/** Not every build has the experimental one. */
+export function hasProfile(profile: Profile): boolean {
+  return wasm.has_profile(profile);
 }
 
 /** The engine's memory, which is another object after it has grown. */

@@ -1,6 +1,6 @@
 // The worker: the engine, its keys, the delivery connection and every frame transform live here and nowhere else.
 import type { FromWorker, ToWorker, TransformOptions } from "../messages";
-import { Engine, EngineDied, loadEngine, WebCryptoEngine, type Choice, type EngineEvent, type Opening } from "./engine";
+import { Engine, EngineDied, hasProfile, loadEngine, WebCryptoEngine, type Choice, type EngineEvent, type Opening } from "./engine";
 import { Delivery } from "./delivery";
 import { carry, type Ends, type Step } from "./carry";
 import { Gate } from "./gate";
@@ -107,7 +107,9 @@ class ConclaveWorker {
 
   #join(request: Extract<ToWorker, { type: "join" }>, subtle: SubtleCrypto | null): void {
     if (this.#dead) return;
-    const fips = request.pinned.profile === "fips";
+    const { profile } = request.pinned;
+    if (!hasProfile(profile)) return say({ type: "failed", code: "no-profile", detail: "" });
+    const fips = profile === "fips";
     // ENGN-1: nothing takes WebCrypto's place in such a room, so without it there is no meeting.
     if (fips && !subtle) return say({ type: "failed", code: "no-webcrypto", detail: "" });
     const choice: Choice = fips ? { by: "rule", use: "webcrypto" } : { by: "size", point: this.#webCrypto.point };
