@@ -10,6 +10,18 @@ const [tapes, engine] = process.argv.slice(2);
 const { initSync, Client } = await import(pathToFileURL(join(engine, "conclave.js")));
 initSync({ module: readFileSync(join(engine, "conclave_bg.wasm")) });
 
+/** What the platform's generator gives, as `entropy_of` of the simulator's world has it. */
+const entropy = new Uint8Array(32);
+Object.defineProperty(globalThis, "crypto", {
+  value: {
+    getRandomValues(view) {
+      if (view.byteLength > entropy.length) throw new Error(`${view.byteLength} random bytes at once were not taped`);
+      view.set(entropy.subarray(0, view.byteLength));
+      return view;
+    },
+  },
+});
+
 const median = (of) => of.sort((a, b) => a - b)[Math.floor(of.length / 2)];
 const is = (lap, kind) => lap.kind === "text" && lap.text.startsWith(`{"type":"${kind}"`);
 
@@ -17,12 +29,14 @@ for (const file of readdirSync(tapes).sort()) {
   const { room, session, root, profile, seed, laps } = JSON.parse(readFileSync(join(tapes, file), "utf8"));
   let client;
   try {
-    client = new Client(room, session, root, profile, Buffer.from(seed, "hex"));
+    entropy.set(Buffer.from(seed, "hex"));
+    client = new Client(room, session, root, profile);
   } catch {
     continue; // An experimental profile that this engine was built without.
   }
   const took = { joined: [], commit: [] };
   for (const lap of laps) {
+    new DataView(entropy.buffer).setBigUint64(8, BigInt(lap.at));
     const start = performance.now();
     const events = step(client, lap);
     const ms = performance.now() - start;
