@@ -296,6 +296,86 @@ fn a_handshake_that_overtakes_its_connectivity_check_is_held_and_goes_on() {
     assert!(answered, "the held ClientHello was answered together with the check");
 }
 
+/// A datagram full of handshake fragments, each of which says to be the byte at its place of a message of `length` bytes.
+fn fragments(message: u16, from: u32, count: u32, length: u32, bytes: usize) -> Vec<u8> {
+    let mut datagram = Vec::new();
+    for offset in from..from + count {
+        let mut body = vec![11];
+        body.extend_from_slice(&length.to_be_bytes()[1..]);
+        body.extend_from_slice(&message.to_be_bytes());
+        body.extend_from_slice(&offset.to_be_bytes()[1..]);
+        body.extend_from_slice(&[0, 0, 1]);
+        body.resize(12 + bytes, 0);
+        datagram.extend_from_slice(&[22, 254, 253, 0, 0, 0, 0]);
+        datagram.extend_from_slice(&offset.to_be_bytes());
+        datagram.extend_from_slice(&(body.len() as u16).to_be_bytes());
+        datagram.extend_from_slice(&body);
+    }
+    datagram
+}
+
+#[test]
+fn rely_70_handshake_fragments_by_the_ten_thousand_end_neither_the_relay_nor_a_call() {
+    // Of nothing, and of a message as long as there are fragments.
+    for (length, bytes) in [(0, 0), (43_000, 1)] {
+        let (mut world, alice, bob) = call();
+        let mallory = world.join("mallory");
+        world.offer(mallory, &[Line::camera("v", 900)]);
+        let check = world.clients[mallory].check(true);
+        let from = world.clients[mallory].address;
+        world.engine.handle_datagram(world.now, from, &mut check.clone());
+        while world.engine.poll_transmit().is_some() {}
+        // The last of them is the first, with which the library would begin to put them together.
+        let per_datagram = 1_400 / (25 + bytes as u32);
+        let flood = |message: u16| {
+            let starts = (0..250u32).rev().map(move |n| n * per_datagram);
+            starts.map(move |start| fragments(message, start, per_datagram, length, bytes))
+        };
+        for mut datagram in flood(0) {
+            world.engine.handle_datagram(world.now, from, &mut datagram);
+        }
+        // And by somebody who is in a call, as whatever message is next.
+        let from = world.clients[alice].address;
+        for message in 0..8 {
+            for mut datagram in flood(message) {
+                world.engine.handle_datagram(world.now, from, &mut datagram);
+            }
+        }
+        world.pump();
+        let before = world.clients[bob].media.len();
+        world.rtp(alice, &camera_frame(1));
+        assert_eq!(world.clients[bob].media.len(), before + 1);
+    }
+}
+
+#[test]
+fn rely_70_a_handshake_in_which_everything_comes_three_times_is_completed() {
+    let mut world = World::new();
+    let alice = world.join("alice");
+    world.offer(alice, &[Line::camera("v", 500)]);
+    let check = world.clients[alice].check(true);
+    world.send_datagram(alice, check);
+    for _ in 0..100 {
+        while let Some(transmit) = world.engine.poll_transmit() {
+            for datagram in transmit.datagrams() {
+                world.clients[alice].handle(world.now, datagram);
+            }
+        }
+        let from = world.clients[alice].address;
+        for datagram in std::mem::take(&mut world.clients[alice].outgoing) {
+            for _ in 0..3 {
+                world.engine.handle_datagram(world.now, from, &mut datagram.clone());
+            }
+        }
+        world.now += Duration::from_millis(10);
+        world.engine.handle_timeout(world.now);
+        let now = world.now;
+        world.clients[alice].handle_timeout(now);
+    }
+    assert!(world.clients[alice].is_connected());
+    assert_eq!(world.stats().connected, 1);
+}
+
 #[test]
 fn a_client_with_another_certificate_than_its_offer_named_is_refused() {
     let mut world = World::new();

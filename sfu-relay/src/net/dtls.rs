@@ -3,7 +3,7 @@
 //! That endpoint tells associations apart by remote address. Here each peer has an endpoint of its own under one constant address, and the
 //! demultiplexer decides what reaches it: a handshake goes on when the peer's network changes in the middle of it.
 //!
-//! Requirements held here: RELY-9.
+//! Requirements held here: RELY-9, RELY-70.
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,6 +21,7 @@ use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use rtc_shared::TransportProtocol;
 use rtc_shared::error::Error as RtcError;
 
+use super::records::Gate;
 use super::srtp::{Profile, Srtp};
 
 /// How long the library waits before it makes a flight anew. It gives up after seven times.
@@ -157,6 +158,7 @@ pub struct DtlsServer {
     identity: Identity,
     expected: Fingerprint,
     datagrams: u32,
+    gate: Gate,
     connected: bool,
     broken: bool,
 }
@@ -186,6 +188,7 @@ impl DtlsServer {
             identity: identity.clone(),
             expected,
             datagrams: 0,
+            gate: Gate::default(),
             connected: false,
             broken: false,
         })
@@ -205,10 +208,12 @@ impl DtlsServer {
             return Ok(Progress::None);
         }
         self.datagrams = self.datagrams.saturating_add(1);
+        let admitted = self.gate.admit(datagram, self.connected);
+        if admitted.is_empty() {
+            return Ok(Progress::None);
+        }
         // A fault in the library ends this one association, not the relay.
-        let read = catch_unwind(AssertUnwindSafe(|| {
-            self.endpoint.read(now, PEER, None, BytesMut::from(datagram))
-        }));
+        let read = catch_unwind(AssertUnwindSafe(|| self.endpoint.read(now, PEER, None, admitted)));
         if read.is_ok() {
             self.flight.take_from(&mut self.endpoint, now, self.connected);
         }

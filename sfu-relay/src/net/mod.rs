@@ -6,6 +6,7 @@ pub mod dtls;
 pub(crate) mod handover;
 pub(crate) mod ice;
 mod outlets;
+mod records;
 pub mod remote;
 pub(crate) mod socket;
 pub mod srtp;
