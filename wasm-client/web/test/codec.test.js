@@ -10,12 +10,12 @@ test("CLNT-32: of layers inside one stream those up to the highest wanted are ma
   assert.equal(makeLayersInside(encoding, null), false);
   assert.equal(makeLayersInside(encoding, [0, 2]), false);
   assert.equal(makeLayersInside(encoding, [0]), true);
-  assert.deepEqual(encoding, { active: true, scalabilityMode: "L1T3", scaleResolutionDownBy: 4 });
+  assert.deepEqual(encoding, { active: true, maxBitrate: 150_000, scalabilityMode: "L1T3", scaleResolutionDownBy: 4 });
   assert.ok(hasLayersInside(encoding), "or it would never have more again");
   assert.equal(makeLayersInside(encoding, [0, 1]), true);
-  assert.deepEqual(encoding, { active: true, scalabilityMode: "L2T3_KEY", scaleResolutionDownBy: 2 });
+  assert.deepEqual(encoding, { active: true, maxBitrate: 600_000, scalabilityMode: "L2T3_KEY", scaleResolutionDownBy: 2 });
   assert.equal(makeLayersInside(encoding, [0, 7]), true);
-  assert.deepEqual(encoding, { active: true, scalabilityMode: "L3T3_KEY", scaleResolutionDownBy: 1 });
+  assert.deepEqual(encoding, { active: true, maxBitrate: 1_700_000, scalabilityMode: "L3T3_KEY", scaleResolutionDownBy: 1 });
 });
 
 test("CLNT-32: where nobody wants any, nothing is made, and the layers stay as they were", () => {

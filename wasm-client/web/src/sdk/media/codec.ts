@@ -16,8 +16,8 @@ export function preferredCodec(search: string): VideoCodec {
  * Layers inside one stream that refer to each other on key frames only: what a receiver does not get, it need not have had. By the highest
  * layer that there is.
  */
-const ALL_INSIDE = "L3T3_KEY";
-const MODES = ["L1T3", "L2T3_KEY", ALL_INSIDE];
+const ALL_INSIDE = { mode: "L3T3_KEY", maxBitrate: 1_700_000 };
+const INSIDE = [{ mode: "L1T3", maxBitrate: 150_000 }, { mode: "L2T3_KEY", maxBitrate: 600_000 }, ALL_INSIDE];
 
 /**
  * Three simulcast layers where the codec's layers are streams of their own, else three inside one stream; the relay picks one for each
@@ -31,11 +31,13 @@ export function cameraEncodings(codec: VideoCodec): (RTCRtpEncodingParameters & 
       { rid: "f", scaleResolutionDownBy: 1, maxBitrate: 1_700_000 },
     ];
   }
-  return [{ maxBitrate: 1_700_000, ...(tellsLayers() ? { scalabilityMode: ALL_INSIDE } : {}) }];
+  const { mode, maxBitrate } = ALL_INSIDE;
+  return [{ maxBitrate, ...(tellsLayers() ? { scalabilityMode: mode } : {}) }];
 }
 
 interface Layered {
   active?: boolean;
+  maxBitrate?: number;
   scaleResolutionDownBy?: number;
   scalabilityMode?: string;
 }
@@ -48,19 +50,21 @@ export function setActive(encoding: Layered, active: boolean): boolean {
 }
 
 export function hasLayersInside({ scalabilityMode }: Layered): boolean {
-  return scalabilityMode !== undefined && MODES.includes(scalabilityMode);
+  return INSIDE.some(({ mode }) => mode === scalabilityMode);
 }
 
 /**
  * Makes the layers inside up to the highest of those that are wanted, each as large as before; null: all. `false`: it was so before.
+ * The bitrate goes with them: else a browser spends all of it on what is left, and does not look for more when more is wanted.
  */
 export function makeLayersInside(encoding: Layered, wanted: readonly number[] | null): boolean {
-  const top = wanted ? Math.min(Math.max(-1, ...wanted), MODES.length - 1) : MODES.length - 1;
+  const top = wanted ? Math.min(Math.max(-1, ...wanted), INSIDE.length - 1) : INSIDE.length - 1;
   const starts = setActive(encoding, top >= 0);
-  const mode = MODES[top];
-  if (mode === undefined || encoding.scalabilityMode === mode) return starts;
-  encoding.scalabilityMode = mode;
-  encoding.scaleResolutionDownBy = 2 ** (MODES.length - 1 - top);
+  const inside = INSIDE[top];
+  if (inside === undefined || encoding.scalabilityMode === inside.mode) return starts;
+  encoding.scalabilityMode = inside.mode;
+  encoding.maxBitrate = inside.maxBitrate;
+  encoding.scaleResolutionDownBy = 2 ** (INSIDE.length - 1 - top);
   return true;
 }
 
