@@ -63,6 +63,8 @@ export class Nat {
 export class Gate {
   /** @type {Set<import("node:net").Socket>} */
   #sockets = new Set();
+  /** Connections that came while nothing is let through. @type {import("node:net").Socket[] | null} */
+  #held = null;
 
   /** @param {number} port the relay's, on both sides; `target` may be changed, as a load balancer does */
   static async open(port) {
@@ -81,12 +83,29 @@ export class Gate {
     }
   }
 
+  /** New connections are taken and go no further, until `release`. Those that are there go on. */
+  hold() {
+    this.#held = [];
+  }
+
+  /** How many are held. */
+  get held() {
+    return this.#held?.length ?? 0;
+  }
+
+  release() {
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const client of held) this.#forward(client);
+  }
+
   close() {
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of [...this.#sockets, ...(this.#held ?? [])]) socket.destroy();
     this.server.close();
   }
 
   #forward(client) {
+    if (this.#held) return void this.#held.push(client);
     const relay = connect(this.target, INSIDE);
     for (const [from, to] of [[client, relay], [relay, client]]) {
       this.#sockets.add(from);

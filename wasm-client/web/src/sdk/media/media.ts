@@ -60,6 +60,11 @@ export class Media {
     return this.#session;
   }
 
+  /** The one that carries media, and during a move the one that is to take its place: what is said to one holds for both. */
+  get sessions(): readonly RelaySession[] {
+    return this.#successor ? [this.#session, this.#successor] : [this.#session];
+  }
+
   get link(): Link {
     return this.#link;
   }
@@ -87,14 +92,13 @@ export class Media {
 
   expectSealing(keysThere: boolean): void {
     this.#keysThere = keysThere;
-    this.#session.expectSealing(keysThere);
-    this.#successor?.expectSealing(keysThere);
+    for (const session of this.sessions) session.expectSealing(keysThere);
   }
 
   /** Muting keeps the microphone open, so that unmuting is immediate; the first time may have to ask for it. */
   async setMicrophone(on: boolean): Promise<void> {
     this.#audible = on;
-    this.#session.setAudible(on);
+    for (const session of this.sessions) session.setAudible(on);
     if (on && !this.devices.tracks.microphone) await this.#switch("microphone", true);
     this.#changes.tell();
   }
@@ -215,13 +219,15 @@ export class Media {
   #succeed(successor: RelaySession): void {
     this.#successor = null;
     this.#session = successor;
+    // CLNT-18: once more, whatever came in between: what is said to be muted must not be heard.
+    successor.setAudible(this.#audible);
     this.#changes.tell();
   }
 
   #carryAll(): void {
     if (this.#closed) return;
     const tracks: Record<Stream, MediaStreamTrack | null> = { ...this.devices.tracks, ...this.screen.tracks };
-    for (const session of [this.#session, ...(this.#successor ? [this.#successor] : [])])
+    for (const session of this.sessions)
       for (const stream of STREAMS)
         void session.carry(stream, tracks[stream]).then(() => session.setAudible(this.#audible));
     this.#changes.tell();
