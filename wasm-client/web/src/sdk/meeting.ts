@@ -10,6 +10,7 @@ import type { FromWorker, GroupView, Reception, ToWorker } from "./messages";
 import { NoticeBoard } from "./notices";
 import { assemble } from "./people";
 import { Attention } from "./attention";
+import { Comparing, type Shown } from "./comparing";
 import { ReceptionBook } from "./reception";
 import { SpeakerBook } from "./speakers";
 import { Restarts } from "./restarts";
@@ -48,6 +49,7 @@ export class Meeting {
   /** What the worker was told to get in with; the next one is told the same. */
   #way: Extract<ToWorker, { type: "join" }> | null = null;
   readonly #marks: ComparedMarks;
+  readonly #comparing = new Comparing();
   readonly #refresh: number;
   readonly #bye = (): void => this.#worker.post({ type: "leave" });
   readonly #shown = (): void => {
@@ -116,9 +118,12 @@ export class Meeting {
     this.#worker.post({ type: "chat", text });
   }
 
-  /** The user compared the code with everybody who is on the roster now. */
-  markCompared(): void {
-    this.#marks.mark((this.#group?.roster ?? []).filter((member) => member.leaf !== this.#group?.me));
+  /** The user says that they compared what was shown. It holds for those who were there all the while (CLNT-19). */
+  markCompared(shown: Shown): void {
+    const group = this.#state.phase.name === "call" ? this.#group : null;
+    const judged = this.#comparing.judge(shown, group, performance.now());
+    if ("refused" in judged) return this.#notice("warning", judged.refused);
+    this.#marks.mark(judged.compared);
     this.#update();
   }
 
@@ -231,6 +236,7 @@ export class Meeting {
   #enter(group: GroupView): void {
     const former = this.#group;
     this.#group = group;
+    this.#comparing.see(group, performance.now());
     const leaves = new Set(group.roster.map((member) => member.leaf));
     for (const kept of [this.#book, this.#speakers, this.#attention]) kept.keepOnly(leaves);
     for (const text of this.#board.comings(former, group)) this.#notice("calm", text);

@@ -29,12 +29,16 @@ export class ComparedMarks {
     return this.#marks;
   }
 
-  /** The user compared the code with everybody who is here now. */
+  /** The user compared the code while these keys were in the group. */
   mark(members: readonly MemberView[]): void {
     const names = new Set(members.map((member) => member.name));
     const kept = this.#marks.filter((mark) => !names.has(mark.name));
     this.#marks = [...kept, ...members.map(({ name, fingerprint }) => ({ name, fingerprint }))];
-    localStorage.setItem(this.#place, JSON.stringify(this.#marks));
+    try {
+      localStorage.setItem(this.#place, JSON.stringify(this.#marks));
+    } catch {
+      // Where the browser keeps nothing for this site, it holds until the page is closed.
+    }
   }
 }
 

@@ -73,7 +73,7 @@ export function Call({ meeting, state }: { meeting: Meeting; state: MeetingState
           {panel === "chat" ? (
             <Chat lines={state.chat} ready={state.phase.name === "call"} onSend={(text) => meeting.chat(text)} />
           ) : (
-            <Security state={state} devices={meeting.options.devices} onCompared={() => meeting.markCompared()} />
+            <Security state={state} devices={meeting.options.devices} onCompared={(shown) => meeting.markCompared(shown)} />
           )}
         </SidePanel>
       )}

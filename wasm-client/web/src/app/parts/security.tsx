@@ -1,5 +1,6 @@
 // Who can hear and see this: the roster of the MLS tree, what was verified of each, the epoch and the meeting code.
 import type { JSX } from "preact";
+import type { Shown } from "../../sdk/comparing";
 import type { LocalDevices } from "../../sdk/media/devices";
 import type { LocalMedia, MeetingState, Person } from "../../sdk/state";
 import { headline, hue, initials, mediaWords, profileWords, trustWords } from "../words";
@@ -12,7 +13,7 @@ export function Security({
 }: {
   state: MeetingState;
   devices: LocalDevices;
-  onCompared: () => void;
+  onCompared: (shown: Shown) => void;
 }): JSX.Element {
   const words = headline(state);
   return (
@@ -118,9 +119,12 @@ function OwnMedia({ local }: { local: LocalMedia }): JSX.Element {
   );
 }
 
-function Code({ state, onCompared }: { state: MeetingState; onCompared: () => void }): JSX.Element {
+function Code({ state, onCompared }: { state: MeetingState; onCompared: (shown: Shown) => void }): JSX.Element {
   const others = state.people.filter((person) => !person.me);
   const open = others.some((person) => person.trust !== "compared");
+  // The people and the code of a group that this device is not in at the moment say nothing.
+  const comparable = state.phase.name === "call" && state.code.length > 0;
+  const shown: Shown = { code: state.code, fingerprints: others.map(({ fingerprint }) => fingerprint) };
   return (
     <section aria-labelledby="code-title">
       <h3 id="code-title">Meeting code</h3>
@@ -137,8 +141,8 @@ function Code({ state, onCompared }: { state: MeetingState; onCompared: () => vo
       ) : (
         <p class="hint">There is none before the group stands.</p>
       )}
-      {others.length > 0 && open && (
-        <button type="button" class="button" data-testid="compared" onClick={onCompared}>
+      {comparable && open && (
+        <button type="button" class="button" data-testid="compared" onClick={() => onCompared(shown)}>
           We compared it, and it is the same
         </button>
       )}
