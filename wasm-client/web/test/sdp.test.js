@@ -36,6 +36,19 @@ test("CLNT-10: an offer has no audio levels and no RED, and everything else is a
   assert.equal(offer.slice(offer.indexOf("m=video")), text(VIDEO).slice(text().length));
 });
 
+test("CLNT-10: an answer that brings levels or RED back is read without them, wherever it has them", () => {
+  const session = ["a=extmap:5/sendonly  urn:ietf:params:rtp-hdrext:ssrc-audio-level vad=on", "a=extmap:6 urn:ietf:params:rtp-hdrext:sdes:mid"];
+  const encrypted = "a=extmap:4 urn:ietf:params:rtp-hdrext:encrypt urn:ietf:params:rtp-hdrext:ssrc-audio-level";
+  const answer = hardenAnswer(text(session, [...AUDIO, encrypted], VIDEO));
+  const [before, audio] = answer.split(/^(?=m=)/m);
+  assert.doesNotMatch(before, /audio-level/);
+  assert.match(before, /sdes:mid/);
+  assert.doesNotMatch(audio, /audio-level|red\/48000|fmtp:63/);
+  assert.match(audio, /^m=audio 9 UDP\/TLS\/RTP\/SAVPF 111 9\r\n/);
+  assert.match(audio, /transport-wide-cc/);
+  assert.ok(answer.endsWith(text(VIDEO).slice(text().length)), "other sections are as they were");
+});
+
 test("CLNT-10: Opus is told constant bit rate and no DTX, beside what was told before", () => {
   for (const harden of [hardenOffer, hardenAnswer]) {
     const fmtp = /a=fmtp:111 (.*)\r\n/.exec(harden(text(AUDIO)))?.[1].split(";");

@@ -16,16 +16,26 @@ const FIREFOX = /^o=mozilla/m;
  */
 export function hardenOffer(sdp: string): string {
   const asksAgain = !FIREFOX.test(sdp);
-  return mapSections(sdp, (section) => {
-    if (!section.startsWith("m=audio")) return section;
-    const hardened = constantOpus(withoutRed(withoutLevels(section)));
-    return asksAgain ? withNack(hardened) : hardened;
-  });
+  return mapSections(harden(sdp), (section) =>
+    asksAgain && section.startsWith("m=audio") ? withNack(section) : section,
+  );
 }
 
-/** The relay's answer, as our encoder shall read it: browsers take `cbr` and `usedtx` from the remote description. */
+/**
+ * The relay's answer, as our encoder shall read it: browsers take `cbr` and `usedtx` from the remote description, and Firefox all
+ * extensions that are in it, for its own description still has those that were cut out of the copy that the relay got. So what
+ * the relay was not offered is cut out of what it answers.
+ */
 export function hardenAnswer(sdp: string): string {
-  return mapSections(sdp, (section) => (section.startsWith("m=audio") ? constantOpus(section) : section));
+  return harden(sdp);
+}
+
+function harden(sdp: string): string {
+  return mapSections(sdp, (section) => {
+    if (section.startsWith("m=audio")) return constantOpus(withoutRed(withoutLevels(section)));
+    // What stands before the first m-line holds for all of them.
+    return section.startsWith("m=") ? section : withoutLevels(section);
+  });
 }
 
 /** The `sess-id` of a description: one for each connection, as its maker sees it (RFC 8866 section 5.2). */
@@ -53,7 +63,7 @@ function mapSections(sdp: string, change: (section: string) => string): string {
 
 function withoutLevels(section: string): string {
   return lines(section)
-    .filter((line) => !(line.startsWith("a=extmap:") && TELLTALE.some((uri) => line.split(" ")[1] === uri)))
+    .filter((line) => !(/^a=extmap:/i.test(line) && TELLTALE.some((uri) => line.toLowerCase().split(/\s+/).includes(uri))))
     .join("\r\n");
 }
 
