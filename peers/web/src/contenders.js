@@ -56,6 +56,7 @@ async function ours(sound, profile, webCrypto) {
   const context = (engine) => ({
     clock: { now: () => performance.now(), later: (ms, call) => void setTimeout(call, ms) },
     engine: () => engine,
+    since: () => 0,
     died: (fault) => {
       throw fault;
     },

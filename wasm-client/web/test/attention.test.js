@@ -71,7 +71,7 @@ test("CLNT-31: who left has no place and is pinned no more", () => {
   const attention = new Attention();
   attention.look(1, "camera", 0, 0);
   attention.pin(1);
-  attention.keepOnly(new Set([2]));
+  attention.forget(new Set([1]));
   const [wish] = attention.wishes([camera(1)], [], 9, 9_000);
   assert.deepEqual([wish.paused, wish.pinned], [false, false]);
 });

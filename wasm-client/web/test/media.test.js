@@ -70,3 +70,51 @@ test("CLNT-18: whoever was muted before the relay was changed stays so, and what
   await confirmed(media, media.session);
   assert.equal(peers[1].sends("audio")?.enabled, true);
 });
+
+/** Somebody's stream as the relay tells of it. @param {string} producer */
+const telling = (producer, participant = "ben", source = "microphone", kind = "audio") => ({ producer, participant, source, kind });
+
+/** What the worker says of the latest receiver. @param {FakeWorker} worker */
+function opener(worker) {
+  const { id } = worker.transforms.findLast(({ role }) => role === "open");
+  const binding = () => worker.posted.findLast((message) => message.type === "forget-sender" && message.id === id)?.binding ?? 0;
+  const says = (leaf, change = {}) => ({ type: "authenticated", id, leaf, stream: "microphone", epoch: 3, binding: binding(), waits: false, ...change });
+  return { id, binding, says };
+}
+
+test("CLNT-20: a leaf that is somebody else's now has no track, and what was said of it before is out of date", async () => {
+  const { worker, media } = await call();
+  sockets[0].says({ type: "producers", added: [telling("b1")], removed: [] });
+  await sockets[0].answers();
+  const { id, binding, says } = opener(worker);
+  const receiver = media.session.receiver(id);
+  const early = says(1);
+  assert.equal(receiver.bind(early), true);
+  assert.notEqual(media.session.track(1, "microphone"), null);
+  media.session.forgetLeaves(new Set([2]));
+  assert.notEqual(media.session.track(1, "microphone"), null, "the others keep theirs");
+  const before = binding();
+  media.session.forgetLeaves(new Set([1]));
+  assert.equal(media.session.track(1, "microphone"), null);
+  assert.equal(binding(), before + 1, "the worker is told");
+  assert.equal(receiver.bind(early), false, "said before it knew");
+  assert.equal(media.session.track(1, "microphone"), null);
+  assert.equal(receiver.bind(says(4)), true);
+  assert.notEqual(media.session.track(4, "microphone"), null);
+});
+
+test("CLNT-20: the worker's frames of another sender are let on when their tile has the track, and not by an outdated word", async () => {
+  const { worker, media } = await call();
+  sockets[0].says({ type: "producers", added: [telling("b1")], removed: [] });
+  await sockets[0].answers();
+  const { id, binding, says } = opener(worker);
+  const receiver = media.session.receiver(id);
+  const bound = () => worker.posted.filter(({ type }) => type === "bound");
+  receiver.bind(says(1));
+  assert.deepEqual(bound(), []);
+  assert.equal(receiver.bind(says(2, { waits: true, binding: binding() - 1 })), false);
+  assert.deepEqual(bound(), []);
+  receiver.bind(says(2, { waits: true }));
+  assert.equal(media.session.track(1, "microphone"), null);
+  assert.deepEqual(bound(), [{ type: "bound", id, binding: binding() }]);
+});

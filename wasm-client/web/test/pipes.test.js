@@ -93,7 +93,7 @@ class Engine {
   #opened(counter, frame) {
     if (this.seen.has(counter)) return { result: "dropped", why: "replayed" };
     this.seen.add(counter);
-    return { result: "opened", leaf: 1, stream: 1, epoch: 3, frame };
+    return { result: "opened", ...(this.from ?? { leaf: 1, epoch: 3 }), stream: 1, frame };
   }
 }
 
@@ -119,6 +119,11 @@ function setUp(engine) {
     clock: time,
     engine: () => context.present,
     present: engine,
+    /** By leaf, the epoch since which it is whose it is. */
+    entered: new Map([[1, 2], [2, 3]]),
+    since: (leaf) => context.entered.get(leaf) ?? null,
+    fault: () => (context.faults += 1),
+    faults: 0,
     died: (fault) => assert.fail(fault),
     keyFrameNeeded: (sealing) => asked.push(sealing.options.id),
     wait: (ticket, resume) => void waiting.set(ticket, resume),
@@ -216,6 +221,92 @@ test("frames of no bytes go through WebCrypto in both directions", async () => {
   receiver.open(sender.out[0]);
   await settled(() => receiver.out.length === 1);
   assert.deepEqual(receiver.out, [new Uint8Array()]);
+});
+
+/** A receiver for frames that are said to be of this leaf and epoch; gives what the page is told, too. */
+function receiving() {
+  const receiver = setUp(new Engine());
+  let counter = 0;
+  posted.length = 0;
+  return {
+    ...receiver,
+    get: (leaf, epoch = 3) => {
+      receiver.context.present.from = { leaf, epoch };
+      receiver.open([0, (counter += 1), leaf]);
+    },
+    told: () => posted.filter(({ type }) => type === "authenticated").map(({ leaf, binding, waits }) => [leaf, binding, waits]),
+  };
+}
+
+test("CLNT-20: when a receiver's frames become somebody else's, none goes on before the page has taken that in", () => {
+  const { opening, context, get, told, out } = receiving();
+  opening.forgetSender(1);
+  for (const leaf of [1, 1, 2, 2, 1]) get(leaf);
+  assert.deepEqual(told(), [[1, 1, false], [2, 1, true]]);
+  assert.deepEqual(out.map(([leaf]) => leaf), [1, 1], "in the tile of the first");
+  opening.bound(1);
+  get(2);
+  assert.deepEqual(out.map(([leaf]) => leaf), [1, 1, 2]);
+  assert.equal(context.faults, 1, "a key frame is due");
+  assert.deepEqual(opening.stats().dropped, { "not-bound": 3 });
+});
+
+test("CLNT-20: a word of the page about an earlier binding, or about nobody, lets nothing through", () => {
+  const { opening, get, out } = receiving();
+  opening.forgetSender(1);
+  get(1);
+  opening.forgetSender(2);
+  get(1);
+  get(2);
+  opening.bound(1);
+  get(2);
+  assert.equal(out.length, 2);
+  opening.bound(2);
+  opening.bound(2);
+  get(2);
+  get(1);
+  assert.deepEqual(out.map(([leaf]) => leaf), [1, 1, 2]);
+});
+
+test("CLNT-20: a receiver that serves somebody else by the page's wish waits for nothing", () => {
+  const { opening, get, told, out } = receiving();
+  get(1);
+  opening.forgetSender(5);
+  get(2);
+  assert.deepEqual(told(), [[1, 0, false], [2, 5, false]]);
+  assert.equal(out.length, 2);
+  opening.saySender();
+  get(2);
+  get(2);
+  assert.deepEqual(told().slice(2), [[2, 5, false]], "said once more, to the same tile");
+});
+
+test("CLNT-20: frames of an epoch in which the leaf was somebody else's, or of a leaf that is nobody's, go nowhere", () => {
+  const { opening, context, get, told, out } = receiving();
+  get(1, 2);
+  // Ben, leaf 1, is removed, and Dora is added at leaf 1 in one commit: epoch 4. Ben's keys of epoch 3 still open.
+  context.entered.set(1, 4);
+  get(1, 3);
+  get(7, 4);
+  assert.equal(out.length, 1);
+  assert.deepEqual(opening.stats().dropped, { "not-a-member": 2 });
+  assert.deepEqual(opening.report().dropped, { "not-a-member": 2 });
+  get(1, 4);
+  assert.equal(out.length, 1, "Dora's wait until the page knows that it is not Ben any more");
+  assert.deepEqual(told(), [[1, 0, false], [1, 0, true]]);
+  opening.bound(0);
+  get(1, 4);
+  assert.equal(out.length, 2);
+});
+
+test("CLNT-20: what was counted of one sender is not reported of the next", () => {
+  const { opening, get } = receiving();
+  get(1);
+  get(1);
+  opening.forgetSender(1);
+  get(2);
+  const { leaf, opened } = opening.report();
+  assert.deepEqual({ leaf, opened }, { leaf: 2, opened: 1 });
 });
 
 test("CLNT-2, CLNT-3: what is in flight when the meeting ends, or another begins, goes nowhere", async () => {

@@ -53,7 +53,7 @@ test("whoever leaves takes what was seen along", () => {
   const book = new ReceptionBook();
   book.authenticated(1, "camera", 3, 0);
   book.authenticated(12, "camera", 3, 0);
-  book.keepOnly(new Set([12]));
+  book.forget(new Set([1]));
   assert.equal(book.state(1, "camera", 1).state, "nothing");
   assert.equal(book.state(12, "camera", 1).state, "live");
 });

@@ -73,10 +73,10 @@ export class Attention {
     }));
   }
 
-  /** Only members have a place. */
-  keepOnly(leaves: ReadonlySet<number>): void {
-    for (const at of this.#places.keys()) if (!leaves.has(Number(at.split("/")[0]))) this.#places.delete(at);
-    if (this.#pinned !== null && !leaves.has(this.#pinned)) this.#pinned = null;
+  /** CLNT-20: these leaves are nobody's or somebody else's now, who starts anew. */
+  forget(leaves: ReadonlySet<number>): void {
+    for (const at of this.#places.keys()) if (leaves.has(Number(at.split("/")[0]))) this.#places.delete(at);
+    if (this.#pinned !== null && leaves.has(this.#pinned)) this.#pinned = null;
   }
 
   #place({ leaf, stream }: Viewable): Place | undefined {

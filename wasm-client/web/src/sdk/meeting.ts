@@ -8,6 +8,7 @@ import type { LocalDevices } from "./media/devices";
 import { Media } from "./media/media";
 import type { FromWorker, GroupView, Reception, ToWorker } from "./messages";
 import { NoticeBoard } from "./notices";
+import { Occupants } from "./occupants";
 import { assemble } from "./people";
 import { Attention } from "./attention";
 import { Comparing, type Shown } from "./comparing";
@@ -50,6 +51,7 @@ export class Meeting {
   #way: Extract<ToWorker, { type: "join" }> | null = null;
   readonly #marks: ComparedMarks;
   readonly #comparing = new Comparing();
+  readonly #occupants = new Occupants();
   readonly #refresh: number;
   readonly #bye = (): void => this.#worker.post({ type: "leave" });
   readonly #shown = (): void => {
@@ -211,9 +213,8 @@ export class Meeting {
       case "sealed-first-frame":
         return this.#media.session.confirm(message.id);
       case "authenticated": {
-        const receiver = this.#media.session.receiver(message.id);
-        if (!receiver) return;
-        receiver.authenticated = { leaf: message.leaf, stream: message.stream };
+        if (!this.#occupants.admits(message.leaf, message.epoch)) return;
+        if (!this.#media.session.receiver(message.id)?.bind(message)) return;
         this.#book.authenticated(message.leaf, message.stream, message.epoch, performance.now());
         return this.#update();
       }
@@ -237,8 +238,10 @@ export class Meeting {
     const former = this.#group;
     this.#group = group;
     this.#comparing.see(group, performance.now());
-    const leaves = new Set(group.roster.map((member) => member.leaf));
-    for (const kept of [this.#book, this.#speakers, this.#attention]) kept.keepOnly(leaves);
+    // CLNT-20: nothing of whoever had a leaf before is shown or told under the name of whom it belongs to now.
+    const changed = this.#occupants.see(group.epoch, group.roster);
+    for (const kept of [this.#book, this.#speakers, this.#attention]) kept.forget(changed);
+    for (const session of this.#media.sessions) session.forgetLeaves(changed);
     for (const text of this.#board.comings(former, group)) this.#notice("calm", text);
     if (this.#state.phase.name === "restarting") this.#notice("calm", BACK);
     this.#set({ phase: { name: "call" }, epoch: group.epoch, code: group.code, cipher: group.cipher });
@@ -246,6 +249,8 @@ export class Meeting {
   }
 
   #received(report: Reception): void {
+    const { leaf: sender, epoch } = report;
+    if (sender !== null && epoch !== null && !this.#occupants.admits(sender, epoch)) return;
     const producer = this.#media.session.receiver(report.id)?.producer;
     const named = this.#group?.roster.find((member) => member.person === producer?.participant);
     const leaf = report.leaf ?? named?.leaf;

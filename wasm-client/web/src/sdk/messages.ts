@@ -25,8 +25,12 @@ export type ToWorker =
   | { type: "leave" }
   /** Chromium's older way: the streams of one sender or receiver. */
   | { type: "streams"; options: TransformOptions; readable: ReadableStream; writable: WritableStream }
-  /** This receiver serves somebody else from now on: say anew whose frames open. */
-  | { type: "forget-sender"; id: string }
+  /** Nobody's is what comes here, until the worker says whose it is; what it said under another number is out of date. */
+  | { type: "forget-sender"; id: string; binding: number }
+  /** This receiver's tile is that of whom the worker named last: their frames may go on (CLNT-20). */
+  | { type: "bound"; id: string; binding: number }
+  /** Whose frames these are is as it was, and is to be said once more. */
+  | { type: "say-sender"; id: string }
   /** The connection of these transforms is gone; their counts may go. */
   | { type: "transforms-gone"; ids: string[] }
   | { type: "are-you-there"; nonce: number }
@@ -59,8 +63,8 @@ export type FromWorker =
   | { type: "attached"; id: string }
   /** A frame of this very sender went through the worker and came out sealed (PF-28). */
   | { type: "sealed-first-frame"; id: string }
-  /** Frames of this receiver open, and whose they are. Said again whenever the answer changes. */
-  | { type: "authenticated"; id: string; leaf: number; stream: Stream; epoch: number }
+  /** Frames of this receiver open, and whose they are. */
+  | Authenticated
   /** Once a second: what came in since the last report, for each receiver that got anything. */
   | { type: "reception"; reports: Reception[] }
   | { type: "key-frame-sent"; id: string; ssrc: number; rtpTimestamp: number }
@@ -72,6 +76,20 @@ export type FromWorker =
   /** `repaired`: how often a transform's stream broke and was put together again. */
   | { type: "stats"; nonce: number; stats: (TransformStats & { repaired: number })[] }
   | { type: "tap"; nonce: number; answer: TapAnswer };
+
+/**
+ * Said of the first frame, and whenever the answer changes. `binding`: the number that the page gave last. `waits`: until now they were
+ * somebody else's, and no frame goes on before the page has said `bound`.
+ */
+export interface Authenticated {
+  type: "authenticated";
+  id: string;
+  leaf: number;
+  stream: Stream;
+  epoch: number;
+  binding: number;
+  waits: boolean;
+}
 
 /** A TURN server with this person's credentials for a short while. */
 export interface IceServer {

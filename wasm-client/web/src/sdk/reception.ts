@@ -52,9 +52,9 @@ export class ReceptionBook {
     return fresh ? { state: "live", epoch } : { state: "quiet", epoch };
   }
 
-  /** Only members are spoken of; a leaf that is given to somebody else starts anew. */
-  keepOnly(leaves: ReadonlySet<number>): void {
-    for (const entry of this.#seen.keys()) if (!leaves.has(Number(entry.split("/")[0]))) this.#seen.delete(entry);
+  /** CLNT-20: these leaves are nobody's or somebody else's now, who starts anew. */
+  forget(leaves: ReadonlySet<number>): void {
+    for (const entry of this.#seen.keys()) if (leaves.has(Number(entry.split("/")[0]))) this.#seen.delete(entry);
   }
 
   clear(): void {

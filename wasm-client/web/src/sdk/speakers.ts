@@ -50,8 +50,8 @@ export class SpeakerBook {
       .map(([leaf]) => leaf);
   }
 
-  /** A leaf that is given to somebody else starts anew. */
-  keepOnly(leaves: ReadonlySet<number>): void {
-    for (const leaf of this.#heard.keys()) if (!leaves.has(leaf)) this.#heard.delete(leaf);
+  /** CLNT-20: these leaves are nobody's or somebody else's now, who starts anew. */
+  forget(leaves: ReadonlySet<number>): void {
+    for (const leaf of leaves) this.#heard.delete(leaf);
   }
 }

@@ -30,7 +30,7 @@ export function Grid({ meeting, state }: { meeting: Meeting; state: MeetingState
       >
         {sharing.map((person) => (
           <Tile
-            key={`screen-${person.leaf}`}
+            key={`screen-${person.fingerprint}`}
             kind="screen"
             person={person}
             picture={person.me ? meeting.ownTrack("screen") : meeting.track(person.leaf, "screen")}
@@ -45,14 +45,14 @@ export function Grid({ meeting, state }: { meeting: Meeting; state: MeetingState
           person.me ? (
             <OwnTile key="me" meeting={meeting} state={state} person={person} />
           ) : (
-            <TheirTile key={person.leaf} meeting={meeting} person={person} />
+            <TheirTile key={person.fingerprint} meeting={meeting} person={person} />
           ),
         )}
       </ul>
       {others.map((person) =>
         (["microphone", "screen-audio"] as const).map((stream) => {
           const track = person.media[stream].state === "nothing" ? null : meeting.track(person.leaf, stream);
-          return track && <Audio key={`${person.leaf}-${stream}`} track={track} onBlocked={() => setBlocked(true)} />;
+          return track && <Audio key={`${person.fingerprint}-${stream}`} track={track} onBlocked={() => setBlocked(true)} />;
         }),
       )}
       {blocked && (

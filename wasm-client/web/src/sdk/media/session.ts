@@ -182,6 +182,11 @@ export class RelaySession {
     return this.#incoming.find((incoming) => incoming.id === id) ?? null;
   }
 
+  /** CLNT-20: these leaves are nobody's or somebody else's now. */
+  forgetLeaves(leaves: ReadonlySet<number>): void {
+    for (const end of this.#incoming) if (end.authenticated && leaves.has(end.authenticated.leaf)) end.forget();
+  }
+
   confirm(id: string): void {
     for (const outgoing of this.#outgoing.values()) {
       if (outgoing.id !== id) continue;

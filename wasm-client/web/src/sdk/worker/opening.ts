@@ -12,6 +12,8 @@ type Controller = TransformStreamDefaultController<EncodedFrame>;
 export interface OpeningContext {
   readonly clock: Clock;
   engine(): Engine | null;
+  /** CLNT-20: since which epoch the leaf is whose it is now; null: nobody's. */
+  since(leaf: number): number | null;
   died(fault: EngineDied): void;
   /** A frame is missing now that could have been played. */
   fault(): void;
@@ -19,12 +21,28 @@ export interface OpeningContext {
   wait(ticket: number, resume: (opening: Opening) => void): void;
 }
 
+/** Whose frames: a leaf alone is not, for it may have been somebody else's before. */
+interface Sender {
+  leaf: number;
+  since: number;
+  stream: Stream;
+}
+
+/** Reasons of this pipe's own, beside those of the engine. */
+type Count = DropReason | "no-group" | "fault" | "not-bound";
+
 export class OpeningPipe {
-  #sender: { leaf: number; stream: Stream } | null = null;
+  /** Whose tile the page shows this in, as far as it was said. */
+  #sender: Sender | null = null;
+  /** Somebody else, named to the page; no frame goes on until it has taken that in. */
+  #next: Sender | null = null;
+  /** The page is to hear once more. */
+  #say = false;
+  #binding = 0;
   #epoch: number | null = null;
   #passed = 0;
   readonly #moments = new Moments();
-  readonly #dropped = new Map<DropReason | "no-group" | "fault", number>();
+  readonly #dropped = new Map<Count, number>();
   #opened = 0;
   #early = 0;
   #recent: Partial<Record<DropReason, number>> = {};
@@ -57,9 +75,22 @@ export class OpeningPipe {
     });
   };
 
-  /** The receiver serves another producer: say anew whose frames open here. */
-  forgetSender(): void {
-    this.#sender = null;
+  /** The page shows nobody's tile with what comes here: it is to be told anew whose frames open. */
+  forgetSender(binding: number): void {
+    this.#binding = binding;
+    this.#settleOn(null);
+  }
+
+  /** The page shows it in the tile of whom it was told last. */
+  bound(binding: number): void {
+    if (binding !== this.#binding || !this.#next) return;
+    this.#settleOn(this.#next);
+    // What did not go on while the page did not know is missing now.
+    this.context.fault();
+  }
+
+  saySender(): void {
+    this.#say = true;
   }
 
   /** What came since the last call, or null if nothing did. */
@@ -113,13 +144,15 @@ export class OpeningPipe {
         return;
       }
       case "opened": {
+        const why = this.#refuses(opening);
+        if (why === "not-a-member") return this.#drop(why);
+        if (why !== null) return this.#count(why);
         frame.data = opening.frame;
         controller.enqueue(frame);
         this.#passed += 1;
         this.#moments.meet(frame.timestamp);
         this.#opened += 1;
         this.#epoch = opening.epoch;
-        this.#know(opening.leaf, STREAMS[opening.stream], opening.epoch);
         return;
       }
       case "early":
@@ -154,13 +187,48 @@ export class OpeningPipe {
     this.#recent[why] = (this.#recent[why] ?? 0) + 1;
   }
 
-  #know(leaf: number, stream: Stream | undefined, epoch: number): void {
-    if (stream === undefined || (this.#sender?.leaf === leaf && this.#sender.stream === stream)) return;
-    this.#sender = { leaf, stream };
-    scope.postMessage({ type: "authenticated", id: this.options.id, leaf, stream, epoch });
+  /**
+   * CLNT-20: a frame goes on only if the page shows this receiver in its sender's tile, or in none. One of an epoch in which the leaf was
+   * somebody else's is nobody's who is here.
+   */
+  #refuses({ leaf, stream: number, epoch }: { leaf: number; stream: number; epoch: number }): "not-a-member" | "not-bound" | null {
+    const since = this.context.since(leaf);
+    if (since === null || epoch < since) return "not-a-member";
+    const stream = STREAMS[number];
+    if (stream === undefined) return null;
+    const sender = { leaf, since, stream };
+    // Somebody else was named to the page, which may show their tile by now, or not yet.
+    if (this.#next) return "not-bound";
+    if (this.#sender && !isSame(this.#sender, sender)) {
+      this.#next = sender;
+      this.#tell(sender, epoch, true);
+      return "not-bound";
+    }
+    if (!this.#sender || this.#say) this.#tell(sender, epoch, false);
+    this.#sender = sender;
+    return null;
   }
 
-  #count(why: DropReason | "no-group" | "fault"): void {
+  #tell({ leaf, stream }: Sender, epoch: number, waits: boolean): void {
+    this.#say = false;
+    scope.postMessage({ type: "authenticated", id: this.options.id, leaf, stream, epoch, binding: this.#binding, waits });
+  }
+
+  /** What was counted so far was somebody else's. */
+  #settleOn(sender: Sender | null): void {
+    this.#sender = sender;
+    this.#next = null;
+    this.#epoch = null;
+    this.#opened = 0;
+    this.#early = 0;
+    this.#recent = {};
+  }
+
+  #count(why: Count): void {
     this.#dropped.set(why, (this.#dropped.get(why) ?? 0) + 1);
   }
+}
+
+function isSame(one: Sender, other: Sender): boolean {
+  return one.leaf === other.leaf && one.since === other.since && one.stream === other.stream;
 }

@@ -4,6 +4,7 @@ import { Engine, EngineDied, hasProfile, loadEngine, WebCryptoEngine, type Choic
 import { Delivery } from "./delivery";
 import { carry, type Ends, type Step } from "./carry";
 import { Gate } from "./gate";
+import { Occupants } from "../occupants";
 import { OpeningPipe } from "./opening";
 import { scope, now, type Transformer } from "./scope";
 import { Sealing } from "./sealing";
@@ -30,6 +31,7 @@ class ConclaveWorker {
   #over = false;
   #wake: number | undefined;
   readonly #news = new GroupNews();
+  readonly #occupants = new Occupants();
   readonly #sealing = new Map<string, Sealing>();
   readonly #opening = new Map<string, OpeningPipe>();
   readonly #around = new Map<string, Surroundings>();
@@ -72,9 +74,13 @@ class ConclaveWorker {
       case "streams":
         return this.#attach(message.options, message as Ends, null);
       case "forget-sender":
-        this.#opening.get(message.id)?.forgetSender();
+        this.#opening.get(message.id)?.forgetSender(message.binding);
         this.#around.get(message.id)?.gate.forget();
         return;
+      case "bound":
+        return this.#opening.get(message.id)?.bound(message.binding);
+      case "say-sender":
+        return this.#opening.get(message.id)?.saySender();
       case "transforms-gone":
         for (const id of message.ids) {
           this.#sealing.delete(id);
@@ -141,6 +147,7 @@ class ConclaveWorker {
       clock: { now: () => performance.now(), later: (ms: number, call: () => void) => void scope.setTimeout(call, ms) },
       keyFrameNeeded: (sealing: Sealing) => this.#askKeyFrames([sealing]),
       engine: () => (this.#dead ? null : this.#engine),
+      since: (leaf: number) => this.#occupants.since(leaf),
       died: (fault: EngineDied) => this.#die(fault.message),
       fault: () => gate.gap(),
       wait: (ticket: number, resume: (opening: Opening) => void) => void this.#waiting.set(ticket, resume),
@@ -211,6 +218,12 @@ class ConclaveWorker {
         return;
       case "reconnect":
         return this.#delivery?.reconnect();
+      case "roster": {
+        const { epoch, members } = event.roster;
+        this.#occupants.see(epoch, members.map(({ leaf, certificate_code }) => ({ leaf, fingerprint: certificate_code })));
+        for (const message of this.#news.tell(event)) say(message);
+        return;
+      }
       case "epoch":
         if (event.fresh) {
           this.#waiting.clear();
