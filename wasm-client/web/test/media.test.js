@@ -118,3 +118,72 @@ test("CLNT-20: the worker's frames of another sender are let on when their tile 
   assert.equal(media.session.track(1, "microphone"), null);
   assert.deepEqual(bound(), [{ type: "bound", id, binding: binding() }]);
 });
+
+test("RELY-52: what the worker says of the connection to the next relay is heard before it has taken the first one's place", async () => {
+  const { worker, media } = await call();
+  await moves();
+  const [first, second] = media.sessions;
+  assert.deepEqual(media.sessions, [media.session, second]);
+  assert.equal(media.sessions.length, 2);
+  sockets[1].open();
+  sockets[1].says({ type: "ready", participant: "p" });
+  sockets[1].says({ type: "producers", added: [telling("b1")], removed: [] });
+  await sockets[1].answers();
+  const { id, says } = opener(worker);
+  assert.equal(first.receiver(id), null);
+  assert.equal(media.receiver(id)?.bind(says(1)), true);
+  await confirmed(media, second);
+  peers[1].becomes("connected");
+  assert.equal(media.session, second);
+  assert.notEqual(media.session.track(1, "microphone"), null);
+  assert.equal(media.local.microphone, "on");
+});
+
+test("CLNT-11: without a worker the connection to the next relay is closed as well, and none is made until there is another worker", async () => {
+  const { media } = await call();
+  await moves();
+  sockets[1].breaks();
+  await settled(() => false);
+  await timers.pass(1_000);
+  assert.equal(peers.length, 3, "it is tried again");
+  media.halt();
+  assert.deepEqual(peers.map(({ connectionState }) => connectionState), ["closed", "closed", "closed"]);
+  await timers.pass(20_000);
+  assert.equal(peers.length, 3);
+  assert.equal(media.sessions.length, 1);
+});
+
+test("CLNT-11: a move that was to be tried again is not, without a worker", async () => {
+  const { media } = await call();
+  await moves();
+  sockets[1].breaks();
+  await settled(() => false);
+  media.halt();
+  media.resume();
+  assert.equal(peers.length, 3, "the new worker's own");
+  await timers.pass(3_000);
+  assert.equal(peers.filter(({ connectionState }) => connectionState !== "closed").length, 1);
+});
+
+test("CLNT-31: what was wished for while the line was broken is wished again when it holds, what is as it was too", async () => {
+  const { media } = await call();
+  sockets[0].says({ type: "producers", added: [telling("b1", "ben", "camera", "video"), telling("c1", "cleo", "camera", "video")], removed: [] });
+  await sockets[0].answers();
+  const wish = (producer, paused) => ({ producer, max_layer: null, paused, pinned: false });
+  media.session.wish([wish("b1", true), wish("c1", true)]);
+  assert.equal(sockets[0].last("wishes").wishes.length, 2);
+  sockets[0].breaks();
+  media.session.wish([wish("b1", false), wish("c1", true)]);
+  await timers.pass(10);
+  assert.equal(sockets.length, 2);
+  sockets[1].open();
+  sockets[1].says({ type: "ready", participant: "p" });
+  sockets[1].says({ type: "producers", added: [telling("b1", "ben", "camera", "video"), telling("c1", "cleo", "camera", "video")], removed: [] });
+  assert.equal(sockets[1].last("wishes"), null, "not before the relay has taken the offer");
+  await sockets[1].answers();
+  assert.deepEqual(sockets[1].last("wishes")?.wishes, [wish("b1", false), wish("c1", true)]);
+  media.session.wish([wish("b1", false), wish("c1", true)]);
+  sockets[1].says({ type: "producers", added: [telling("d1", "dora", "camera", "video")], removed: [] });
+  await sockets[1].answers();
+  assert.equal(sockets[1].sent.filter(({ type }) => type === "wishes").length, 1, "said once");
+});

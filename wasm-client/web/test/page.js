@@ -109,6 +109,7 @@ export class FakeSocket extends EventTarget {
   static OPEN = 1;
   readyState = 0;
   sent = [];
+  answered = null;
 
   constructor() {
     super();
@@ -135,13 +136,15 @@ export class FakeSocket extends EventTarget {
   last(type) {
     return this.sent.findLast((message) => message.type === type) ?? null;
   }
-  /** Takes the offer that waits. */
+  /** Takes the offer that waits, and those that follow. */
   async answers() {
-    await settled(() => this.last("offer") !== null && this.last("offer") !== this.answered);
-    this.answered = this.last("offer");
-    const producers = this.answered.publish.map(({ mid }) => ({ mid, producer: `own-${mid}` }));
-    this.says({ type: "answer", id: this.answered.id, sdp: "v=0\r\no=- 2 1 IN IP4 0.0.0.0\r\n", producers });
-    await settled(() => false);
+    await settled(() => this.last("offer") !== this.answered);
+    while (this.last("offer") !== this.answered) {
+      this.answered = this.last("offer");
+      const producers = this.answered.publish.map(({ mid }) => ({ mid, producer: `own-${mid}` }));
+      this.says({ type: "answer", id: this.answered.id, sdp: "v=0\r\no=- 2 1 IN IP4 0.0.0.0\r\n", producers });
+      await settled(() => false);
+    }
   }
 }
 

@@ -6,6 +6,7 @@ import { makeLink, type Pinned } from "./link";
 import { Listeners } from "./listeners";
 import type { LocalDevices } from "./media/devices";
 import { Media } from "./media/media";
+import type { RelaySession } from "./media/session";
 import type { FromWorker, GroupView, Reception, ToWorker } from "./messages";
 import { NoticeBoard } from "./notices";
 import { Occupants } from "./occupants";
@@ -209,12 +210,12 @@ export class Meeting {
       case "pace":
         return this.#set({ engine: message.slow ? "slow" : "up" });
       case "transform-lost":
-        return this.#media.session.replaceEnd(message.id);
+        return this.#ofAll((session) => session.replaceEnd(message.id));
       case "sealed-first-frame":
-        return this.#media.session.confirm(message.id);
+        return this.#ofAll((session) => session.confirm(message.id));
       case "authenticated": {
         if (!this.#occupants.admits(message.leaf, message.epoch)) return;
-        if (!this.#media.session.receiver(message.id)?.bind(message)) return;
+        if (!this.#media.receiver(message.id)?.bind(message)) return;
         this.#book.authenticated(message.leaf, message.stream, message.epoch, performance.now());
         return this.#update();
       }
@@ -222,9 +223,9 @@ export class Meeting {
         for (const report of message.reports) this.#received(report);
         return this.#update();
       case "key-frame-sent":
-        return this.#media.session.keyFrameSent(message.id, message.ssrc, message.rtpTimestamp);
+        return this.#ofAll((session) => session.keyFrameSent(message.id, message.ssrc, message.rtpTimestamp));
       case "key-frame-needed":
-        return this.#media.session.requestKeyFrames(message.ids);
+        return this.#ofAll((session) => session.requestKeyFrames(message.ids));
       case "held":
       case "attached":
       case "i-am-here":
@@ -234,6 +235,11 @@ export class Meeting {
     }
   }
 
+  /** Ids of senders and receivers are unique, so whoever does not have one does nothing. */
+  #ofAll(step: (session: RelaySession) => void): void {
+    this.#media.sessions.forEach(step);
+  }
+
   #enter(group: GroupView): void {
     const former = this.#group;
     this.#group = group;
@@ -241,7 +247,7 @@ export class Meeting {
     // CLNT-20: nothing of whoever had a leaf before is shown or told under the name of whom it belongs to now.
     const changed = this.#occupants.see(group.epoch, group.roster);
     for (const kept of [this.#book, this.#speakers, this.#attention]) kept.forget(changed);
-    for (const session of this.#media.sessions) session.forgetLeaves(changed);
+    this.#ofAll((session) => session.forgetLeaves(changed));
     for (const text of this.#board.comings(former, group)) this.#notice("calm", text);
     if (this.#state.phase.name === "restarting") this.#notice("calm", BACK);
     this.#set({ phase: { name: "call" }, epoch: group.epoch, code: group.code, cipher: group.cipher });
@@ -251,7 +257,7 @@ export class Meeting {
   #received(report: Reception): void {
     const { leaf: sender, epoch } = report;
     if (sender !== null && epoch !== null && !this.#occupants.admits(sender, epoch)) return;
-    const producer = this.#media.session.receiver(report.id)?.producer;
+    const producer = this.#media.receiver(report.id)?.producer;
     const named = this.#group?.roster.find((member) => member.person === producer?.participant);
     const leaf = report.leaf ?? named?.leaf;
     const stream = report.stream ?? producer?.source;

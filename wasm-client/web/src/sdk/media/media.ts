@@ -9,6 +9,7 @@ import type { IceServer } from "../messages";
 import type { Way } from "./attach";
 import { preferredCodec } from "./codec";
 import type { LocalDevices } from "./devices";
+import type { Incoming } from "./incoming";
 import { ScreenShare } from "./screen";
 import { RelaySession, type RelayCredentials } from "./session";
 
@@ -31,6 +32,7 @@ export class Media {
   #successor: RelaySession | null = null;
   #retryMs = FIRST_RETRY_MS;
   #retry: number | undefined;
+  #moving: number | undefined;
   #toldFull = false;
   #keysThere = false;
   #audible = true;
@@ -67,6 +69,15 @@ export class Media {
 
   get link(): Link {
     return this.#link;
+  }
+
+  /** The receiver of this id, whichever session it belongs to. */
+  receiver(id: string): Incoming | null {
+    for (const session of this.sessions) {
+      const found = session.receiver(id);
+      if (found) return found;
+    }
+    return null;
   }
 
   get local(): LocalMedia {
@@ -113,7 +124,7 @@ export class Media {
     window.clearTimeout(this.#retry);
     this.#keysThere = false;
     this.#link = "lost";
-    this.#session.close();
+    this.#closeSessions();
     this.#changes.tell();
   }
 
@@ -129,8 +140,7 @@ export class Media {
   close(): void {
     this.#closed = true;
     window.clearTimeout(this.#retry);
-    this.#successor?.close();
-    this.#session.close();
+    this.#closeSessions();
     this.devices.stopAll();
     this.screen.stop();
   }
@@ -184,7 +194,7 @@ export class Media {
       over: (why) => {
         if (session === this.#successor) {
           this.#successor = null;
-          window.setTimeout(() => this.#move(), MOVE_EVERY_MS);
+          this.#moving = window.setTimeout(() => this.#move(), MOVE_EVERY_MS);
           return;
         }
         this.#link = "lost";
@@ -224,6 +234,13 @@ export class Media {
     this.#changes.tell();
   }
 
+  /** Nothing of what was open carries anything any more, nor what was to take its place. */
+  #closeSessions(): void {
+    window.clearTimeout(this.#moving);
+    for (const session of this.sessions) session.close();
+    this.#successor = null;
+  }
+
   #carryAll(): void {
     if (this.#closed) return;
     const tracks: Record<Stream, MediaStreamTrack | null> = { ...this.devices.tracks, ...this.screen.tracks };
@@ -253,7 +270,7 @@ export class Media {
         "The browser did not confirm that it encrypts. Trying its other way; nothing of you was sent so far.",
       );
       this.#way = "streams";
-      this.#session.close();
+      this.#closeSessions();
       this.#link = "lost";
       this.#reconnect();
       return;

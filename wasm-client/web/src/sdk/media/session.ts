@@ -70,6 +70,8 @@ export class RelaySession {
   /** The producers of the last offer that was answered: what the relay knows us to receive. */
   #agreed = new Set<string>();
   readonly #wished = new Map<string, Wish>();
+  /** The line broke: what was wished since, or just before, the relay may not have heard. */
+  #wishesLost = false;
   #over = false;
   #keysThere = false;
   readonly #negotiation: Negotiation;
@@ -109,6 +111,7 @@ export class RelaySession {
       message: (message) => this.#receive(message),
       broken: () => {
         this.#ready = false;
+        this.#wishesLost = true;
         this.#mending.begin();
         // Whether the relay took what was offered last is not known. It is offered again.
         this.#negotiation.unanswered();
@@ -411,6 +414,7 @@ export class RelaySession {
       send: (message) => this.#line?.send(message),
       agreed: (subscribed) => {
         this.#agreed = new Set(subscribed.map(({ producer }) => producer));
+        this.#wishAgain();
         this.events.changed();
       },
       lost: () => this.#end("lost"),
@@ -426,6 +430,13 @@ export class RelaySession {
         mid !== null && producer && described.get(mid) === "recvonly" ? [{ mid, producer: producer.producer }] : [],
       ),
     };
+  }
+
+  #wishAgain(): void {
+    if (!this.#wishesLost || !this.#ready) return;
+    this.#wishesLost = false;
+    const wishes = [...this.#wished.values()].filter(({ producer }) => this.#agreed.has(producer));
+    if (wishes.length > 0) this.#line?.send({ type: "wishes", wishes });
   }
 
   #producerOf(id: string): string | undefined {
