@@ -187,3 +187,66 @@ test("CLNT-31: what was wished for while the line was broken is wished again whe
   await sockets[1].answers();
   assert.equal(sockets[1].sent.filter(({ type }) => type === "wishes").length, 1, "said once");
 });
+
+/** A call that stands in which the worker sealed a frame of these streams only, and what the user was told. @param {string[]} streams */
+async function halfConfirmed(streams) {
+  const worker = new FakeWorker();
+  const devices = new FakeDevices({ microphone: track("audio"), camera: track("video") });
+  const media = new Media(worker, devices);
+  const notes = [];
+  media.onNote((text) => notes.push(text));
+  media.expectSealing(true);
+  media.useRelay("https://relay.test/", "token", []);
+  await stands(0);
+  for (const { id, role, stream } of worker.transforms) if (role === "seal" && streams.includes(stream)) media.session.confirm(id);
+  await settled(() => false);
+  return { worker, devices, media, notes };
+}
+
+const senders = (worker, stream) => worker.transforms.filter((options) => options.stream === stream).map(({ id }) => id);
+
+test("PF-28: one stream of which no frame is seen gets another sender, and then is not sent; the others go on", async () => {
+  globalThis.RTCRtpSender.prototype.createEncodedStreams = () => undefined;
+  const { worker, media, notes } = await halfConfirmed(["microphone"]);
+  await timers.pass(8_500);
+  assert.equal(peers.length, 1, "the way works, so it is not given up");
+  assert.equal(senders(worker, "camera").length, 2);
+  assert.deepEqual([media.local.microphone, media.local.camera, notes], ["on", "held", []]);
+  await timers.pass(8_500);
+  assert.deepEqual([media.local.microphone, media.local.camera], ["on", "unsealed"]);
+  assert.equal(notes.length, 1);
+  assert.match(notes[0], /encrypts your picture, so that is not sent/);
+  const camera = peers[0].transceivers.filter(({ kind }) => kind === "video").at(-1);
+  assert.equal(camera.direction, "inactive");
+  assert.ok(camera.sender.encodings.every(({ active }) => active === false), "no black frames either");
+  assert.equal(peers[0].sends("audio").enabled, true);
+});
+
+test("PF-28: another sender that is confirmed sends", async () => {
+  const { worker, media, notes } = await halfConfirmed(["microphone"]);
+  await timers.pass(8_500);
+  media.session.confirm(senders(worker, "camera").at(-1));
+  await timers.pass(20_000);
+  assert.deepEqual([media.local.camera, notes], ["on", []]);
+});
+
+test("PF-28: where nothing at all was confirmed the other way is taken, for all streams, once", async () => {
+  globalThis.RTCRtpSender.prototype.createEncodedStreams = () => undefined;
+  const { media, notes } = await halfConfirmed([]);
+  await timers.pass(8_500);
+  assert.equal(peers.length, 2);
+  assert.equal(peers[0].connectionState, "closed");
+  assert.deepEqual([media.local.microphone, media.local.camera], ["held", "held"], "each has its chance there");
+  assert.equal(notes.length, 1);
+  assert.match(notes[0], /your sound.*other way; until that is confirmed, nothing of you is sent/);
+});
+
+test("PF-28: a source that gives no frames is not waited for", async () => {
+  const { devices, media, notes } = await halfConfirmed(["microphone"]);
+  devices.tracks.camera.clones.at(-1).muted = true;
+  await timers.pass(60_000);
+  assert.deepEqual([media.local.camera, notes], ["held", []]);
+  devices.tracks.camera.clones.at(-1).muted = false;
+  await timers.pass(20_000);
+  assert.equal(media.local.camera, "unsealed");
+});

@@ -56,6 +56,9 @@ class FakeSender {
   async getStats() {
     return new Map();
   }
+  createEncodedStreams() {
+    return { readable: {}, writable: {} };
+  }
 }
 
 export class FakePeer extends EventTarget {
@@ -116,7 +119,9 @@ export class FakeSocket extends EventTarget {
     sockets.push(this);
   }
   send(text) {
-    this.sent.push(JSON.parse(text));
+    const message = JSON.parse(text);
+    if (message.type === "ping") return this.says({ type: "pong" });
+    this.sent.push(message);
   }
   close() {
     this.readyState = 3;

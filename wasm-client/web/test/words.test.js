@@ -27,9 +27,15 @@ test("PF-15, PF-28: another key than before, and a sender that is not confirmed,
   const changed = headline(state({ people: [me, person("Ben", { trust: "changed" })] }));
   assert.equal(changed.tone, "alarm");
   assert.match(changed.long, /key of Ben/);
-  const unsealed = headline(state({ people: [me], local: { microphone: "on", camera: "unsealed", screen: "off" } }));
-  assert.equal(unsealed.tone, "alarm");
-  assert.match(unsealed.short, /not sending/i);
+  const unsealed = (microphone, camera, screen) => headline(state({ people: [me], local: { microphone, camera, screen } }));
+  const nothing = unsealed("unsealed", "unsealed", "off");
+  assert.equal(nothing.tone, "alarm");
+  assert.match(nothing.short, /not sending/i);
+  assert.match(nothing.long, /your sound and your picture, so that is not sent\. Only/);
+  const screen = unsealed("on", "off", "unsealed");
+  assert.equal(screen.tone, "alarm");
+  assert.equal(screen.short, "Not sent: your screen");
+  assert.match(screen.long, /encrypts your screen, so that is not sent\. What else you send is encrypted/);
 });
 
 test("RELY-25: a picture that does not come for want of room says so, and that it comes back", () => {

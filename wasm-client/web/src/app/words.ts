@@ -1,7 +1,16 @@
 // What the page says about protection. Pure functions of what the worker verified: every sentence here must stay true
 // word for word, because people decide by it what they say in a meeting.
 import type { Profile } from "../sdk/link";
-import type { ConnectStep, FailureCode, MediaState, MeetingState, Person, SealedReason, Trust } from "../sdk/state";
+import {
+  OWN_STREAM,
+  type ConnectStep,
+  type FailureCode,
+  type MediaState,
+  type MeetingState,
+  type Person,
+  type SealedReason,
+  type Trust,
+} from "../sdk/state";
 
 export interface Headline {
   tone: "calm" | "waiting" | "alarm";
@@ -34,6 +43,8 @@ export function headline(state: MeetingState): Headline {
   }
 }
 
+const UNDER_CONTROL = ["microphone", "camera", "screen"] as const;
+
 function inCall(state: MeetingState): Headline {
   const others = state.people.filter((person) => !person.me);
   const newKey = others.filter((person) => person.trust === "changed").map((person) => person.name);
@@ -41,11 +52,13 @@ function inCall(state: MeetingState): Headline {
     others.length === 0
       ? "Only this device holds the keys."
       : `Only ${list(["you", ...others.map((person) => person.name)])} hold the keys. The servers do not.`;
-  if (Object.values(state.local).includes("unsealed")) {
+  const unsealed = UNDER_CONTROL.filter((stream) => state.local[stream] === "unsealed").map((stream) => OWN_STREAM[stream]);
+  if (unsealed.length > 0) {
+    const rest = Object.values(state.local).some((device) => device === "on" || device === "held");
     return {
       tone: "alarm",
-      short: "Not sending: encryption not confirmed",
-      long: `This browser did not confirm that it encrypts what you send, so it is not sent. ${holders}`,
+      short: rest ? `Not sent: ${list(unsealed)}` : "Not sending: encryption not confirmed",
+      long: `This browser did not confirm that it encrypts ${list(unsealed)}, so that is not sent. ${rest ? "What else you send is encrypted. " : ""}${holders}`,
     };
   }
   if (newKey.length > 0) {

@@ -7,6 +7,14 @@ import type { Profile } from "./link";
 export const STREAMS = ["microphone", "camera", "screen", "screen-audio"] as const;
 export type Stream = (typeof STREAMS)[number];
 
+/** One's own streams, in a sentence. */
+export const OWN_STREAM: Readonly<Record<Stream, string>> = Object.freeze({
+  microphone: "your sound",
+  camera: "your picture",
+  screen: "your screen",
+  "screen-audio": "your screen's sound",
+});
+
 export type Phase =
   | { name: "connecting"; step: ConnectStep }
   | { name: "call" }

@@ -3,7 +3,7 @@
 import type { EngineWorker } from "../engine-worker";
 import { Listeners } from "../listeners";
 import { relayUrl } from "../relay/socket";
-import { STREAMS, type Link, type LocalDevice, type LocalMedia, type Stream } from "../state";
+import { OWN_STREAM, STREAMS, type Link, type LocalDevice, type LocalMedia, type Stream } from "../state";
 import { hasEncodedStreams, hasScriptTransform } from "../support";
 import type { IceServer } from "../messages";
 import type { Way } from "./attach";
@@ -211,7 +211,9 @@ export class Media {
       },
       changed: () => this.#changes.tell(),
       refused: (words) => this.#notes.tell(`The relay did not take what this device offered: ${words}`),
-      unconfirmed: (stream) => this.#unconfirmed(stream),
+      unconfirmed: (stream) => {
+        if (this.sessions.includes(session)) this.#unconfirmed(session, stream);
+      },
     });
     session.expectSealing(this.#keysThere);
     session.setAudible(this.#audible);
@@ -263,11 +265,12 @@ export class Media {
     this.#open().connect(this.#credentials);
   }
 
-  /** PF-28: the other way where the browser has one, else nothing is sent. */
-  #unconfirmed(stream: Stream): void {
-    if (this.#way === "script" && hasEncodedStreams()) {
+  /** PF-28: the other way where the browser has one and this one sealed nothing at all; else another sender; else it is not sent. */
+  #unconfirmed(session: RelaySession, stream: Stream): void {
+    const works = session.confirmsAny;
+    if (!works && this.#way === "script" && hasEncodedStreams()) {
       this.#notes.tell(
-        "The browser did not confirm that it encrypts. Trying its other way; nothing of you was sent so far.",
+        `The browser did not confirm that it encrypts ${OWN_STREAM[stream]}. Trying its other way; until that is confirmed, nothing of you is sent.`,
       );
       this.#way = "streams";
       this.#closeSessions();
@@ -275,9 +278,10 @@ export class Media {
       this.#reconnect();
       return;
     }
-    this.#session.stopForGood(stream);
+    if (works && session.tryAnotherSender(stream)) return;
+    session.stopForGood(stream);
     this.#notes.tell(
-      "The browser did not confirm that it encrypts, so this device does not send. You can hear and see the others.",
+      `The browser did not confirm that it encrypts ${OWN_STREAM[stream]}, so that is not sent. You can hear and see the others.`,
     );
   }
 }

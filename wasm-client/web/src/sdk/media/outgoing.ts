@@ -83,14 +83,21 @@ export class Outgoing {
     this.#encodeSoon();
   }
 
+  /** A source that gives no frames (a window that is minimised, a muted track) gives none to seal either. */
   get awaitsConfirmation(): boolean {
-    return this.#track !== null && !this.#confirmed && !this.#stopped;
+    return this.#track !== null && !this.#track.muted && !this.#confirmed && !this.#stopped;
   }
 
-  /** No transform was confirmed by any way: nothing is sent from here any more. */
+  get confirmed(): boolean {
+    return this.#confirmed;
+  }
+
+  /** No transform was confirmed: nothing is sent from here any more, nor the black frames that Firefox makes without a track. */
   stopForGood(): void {
     this.#stopped = true;
     this.close();
+    this.transceiver.direction = "inactive";
+    this.#applied = this.#applied.then(() => this.#encodeNothing());
   }
 
   close(): void {
@@ -139,6 +146,13 @@ export class Outgoing {
             .map((encoding, layer) => setActive(encoding, has && (wanted?.includes(layer) ?? true)))
             .includes(true);
     if (!changed) return;
+    await sender.setParameters(parameters).catch(() => undefined);
+  }
+
+  async #encodeNothing(): Promise<void> {
+    const { sender } = this.transceiver;
+    const parameters = sender.getParameters();
+    parameters.encodings.forEach((encoding) => setActive(encoding, false));
     await sender.setParameters(parameters).catch(() => undefined);
   }
 

@@ -81,6 +81,8 @@ export class RelaySession {
   /** The line came up again: what it tells next is all that there is. */
   #whole = false;
   readonly #renewals = new Restarts();
+  /** Streams that were given another sender because the first was not confirmed. */
+  readonly #tried = new Set<Stream>();
   #ends = 0;
 
   constructor(
@@ -143,7 +145,7 @@ export class RelaySession {
     const sender = known ?? this.#add(stream);
     await sender.carry(track);
     // Microphone and camera keep their m-lines while they are off; what is shared comes and goes.
-    const direction = sender.state === "idle" ? "inactive" : "sendonly";
+    const direction = sender.state === "idle" || sender.state === "unsealed" ? "inactive" : "sendonly";
     const shared = stream === "screen" || stream === "screen-audio";
     if (shared && (!known || sender.transceiver.direction !== direction)) {
       sender.transceiver.direction = direction;
@@ -159,6 +161,21 @@ export class RelaySession {
   stopForGood(stream: Stream): void {
     this.#outgoing.get(stream)?.stopForGood();
     this.events.changed();
+    void this.#negotiate();
+  }
+
+  /** Whether the worker has sealed a frame of anything here: then the way by which transforms are set does work. */
+  get confirmsAny(): boolean {
+    return [...this.#outgoing.values()].some(({ confirmed }) => confirmed);
+  }
+
+  /** Another sender for a stream that the worker saw no frame of; false: it is one already. */
+  tryAnotherSender(stream: Stream): boolean {
+    const outgoing = this.#outgoing.get(stream);
+    if (!outgoing || this.#tried.has(stream)) return false;
+    this.#tried.add(stream);
+    this.replaceEnd(outgoing.id);
+    return true;
   }
 
   sending(stream: Stream): OutgoingState {
