@@ -168,7 +168,7 @@ export class FakeWorker {
 
 /** Devices as `LocalDevices` has them, with tracks of the test's own. */
 export class FakeDevices {
-  problem = null;
+  problems = { microphone: null, camera: null };
   #listeners = [];
   constructor(tracks = { microphone: null, camera: null }) {
     this.tracks = tracks;

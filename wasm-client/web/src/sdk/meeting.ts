@@ -4,6 +4,7 @@ import { ApiError, signIn } from "./api";
 import type { EngineWorker } from "./engine-worker";
 import { makeLink, type Pinned } from "./link";
 import { Listeners } from "./listeners";
+import { deviceWords } from "./media/device-words";
 import type { LocalDevices } from "./media/devices";
 import { Media } from "./media/media";
 import type { RelaySession } from "./media/session";
@@ -75,6 +76,7 @@ export class Meeting {
       cipher: "",
       people: [],
       local: this.#media.local,
+      problems: options.devices.problems,
       chat: [],
       notices: [],
       delivery: "connecting",
@@ -82,6 +84,7 @@ export class Meeting {
       engine: "up",
     };
     this.#media.onChange(() => this.#update());
+    options.devices.onProblem(({ kinds, problem }) => this.#notice("warning", deviceWords(kinds, problem)));
     this.#media.onNote((text) => this.#notice("alarm", text));
     this.#refresh = window.setInterval(() => {
       this.#listen();
@@ -343,6 +346,7 @@ export class Meeting {
           )
         : [],
       local: this.#media.local,
+      problems: this.options.devices.problems,
       relay: this.#media.link,
       notices: this.#board.current(Date.now()),
     });

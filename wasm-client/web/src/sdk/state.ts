@@ -2,6 +2,7 @@
 // Whatever is said here about encryption comes from the worker (the MLS tree, certificates, authenticated frames),
 // never from a server's word.
 import type { Profile } from "./link";
+import type { DeviceProblems } from "./media/devices";
 
 /** What a media frame belongs to. The number is the context in the SFrame key id (PROTOCOL.md, SFRM). */
 export const STREAMS = ["microphone", "camera", "screen", "screen-audio"] as const;
@@ -149,6 +150,8 @@ export interface MeetingState {
   readonly profile: Profile;
   readonly people: readonly Person[];
   readonly local: LocalMedia;
+  /** Why a device of one's own is `blocked`. */
+  readonly problems: DeviceProblems;
   readonly chat: readonly ChatLine[];
   readonly notices: readonly Notice[];
   /** Connections to the two servers: where media and handshakes go, nothing about trust. */

@@ -79,6 +79,7 @@ export function Call({ meeting, state }: { meeting: Meeting; state: MeetingState
       )}
       <Controls
         local={state.local}
+        problems={state.problems}
         panel={panel}
         unread={state.chat.length - read}
         onMicrophone={(on) => meeting.setMicrophone(on)}

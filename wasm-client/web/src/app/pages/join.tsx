@@ -1,9 +1,10 @@
 // The door: one's own picture and name, before anything is sent.
 import type { JSX } from "preact";
-import type { DeviceProblem, LocalDevices } from "../../sdk/media/devices";
+import type { LocalDevices } from "../../sdk/media/devices";
 import { DevicePicker } from "../parts/device-picker";
 import { Camera, CameraOff, Mic, MicOff } from "../parts/icons";
 import { Video } from "../parts/video";
+import { deviceWords } from "../../sdk/media/device-words";
 import { NameForm } from "./name-form";
 import { Shell } from "./shell";
 
@@ -13,7 +14,7 @@ export interface JoinProps {
 }
 
 export function Join({ devices, onJoin }: JoinProps): JSX.Element {
-  const { problem } = devices;
+  const { problems } = devices;
   const { microphone, camera } = devices.tracks;
   return (
     <Shell testid="join">
@@ -22,7 +23,7 @@ export function Join({ devices, onJoin }: JoinProps): JSX.Element {
           {camera ? (
             <Video track={camera} label="Your own picture" mirrored />
           ) : (
-            <p class="preview-off">{problem ? deviceWords(problem) : "Your camera is off"}</p>
+            <p class="preview-off">{problems.camera ? deviceWords(["camera"], problems.camera) : "Your camera is off"}</p>
           )}
           <div class="preview-controls">
             <button
@@ -53,23 +54,11 @@ export function Join({ devices, onJoin }: JoinProps): JSX.Element {
           <h1 id="join-title">Join the meeting</h1>
           <NameForm action="Join" busy={false} problem={null} onSubmit={onJoin}>
             <DevicePicker devices={devices} />
+            {problems.microphone && <p class="problem">{deviceWords(["microphone"], problems.microphone)}</p>}
             <p class="hint">No sound and no picture leaves this browser before you join, and none unencrypted after.</p>
           </NameForm>
         </section>
       </div>
     </Shell>
   );
-}
-
-export function deviceWords(problem: DeviceProblem): string {
-  switch (problem) {
-    case "denied":
-      return "The browser does not let this page use your camera or microphone. Allow it in the address bar, or join without.";
-    case "missing":
-      return "No camera or microphone was found. You can join without.";
-    case "busy":
-      return "Your camera or microphone is in use by another program. Close it and switch it on again, or join without.";
-    case "failed":
-      return "Your camera or microphone could not be started. You can join without.";
-  }
 }

@@ -1,5 +1,7 @@
 // The bar with one's own devices, the panels and the way out.
 import type { JSX } from "preact";
+import { deviceWords } from "../../sdk/media/device-words";
+import type { DeviceProblems } from "../../sdk/media/devices";
 import type { LocalDevice, LocalMedia } from "../../sdk/state";
 import { Camera, CameraOff, Chat, Leave, Mic, MicOff, People, Screen } from "./icons";
 
@@ -7,6 +9,7 @@ export type Panel = "security" | "chat";
 
 export interface ControlsProps {
   local: LocalMedia;
+  problems: DeviceProblems;
   panel: Panel | null;
   unread: number;
   onMicrophone: (on: boolean) => void;
@@ -17,13 +20,14 @@ export interface ControlsProps {
 }
 
 export function Controls(props: ControlsProps): JSX.Element {
-  const { local, panel, unread } = props;
+  const { local, problems, panel, unread } = props;
   const canShare = "getDisplayMedia" in navigator.mediaDevices;
   return (
     <div class="controls" role="group" aria-label="Your devices and the meeting">
       <Toggle
         testid="microphone"
         device={local.microphone}
+        hint={problems.microphone && deviceWords(["microphone"], problems.microphone)}
         on={isOn(local.microphone)}
         label={isOn(local.microphone) ? "Mute" : "Unmute"}
         icon={isOn(local.microphone) ? <Mic /> : <MicOff />}
@@ -32,6 +36,7 @@ export function Controls(props: ControlsProps): JSX.Element {
       <Toggle
         testid="camera"
         device={local.camera}
+        hint={problems.camera && deviceWords(["camera"], problems.camera)}
         on={isOn(local.camera)}
         label={isOn(local.camera) ? "Stop camera" : "Start camera"}
         icon={isOn(local.camera) ? <Camera /> : <CameraOff />}
@@ -76,13 +81,15 @@ export function Controls(props: ControlsProps): JSX.Element {
 interface ToggleProps {
   testid: string;
   device: LocalDevice;
+  /** More than the state says by itself. */
+  hint?: string | null;
   on: boolean;
   label: string;
   icon: JSX.Element;
   onToggle: (on: boolean) => void;
 }
 
-function Toggle({ testid, device, on, label, icon, onToggle }: ToggleProps): JSX.Element {
+function Toggle({ testid, device, hint = null, on, label, icon, onToggle }: ToggleProps): JSX.Element {
   const busy = device === "starting";
   return (
     <button
@@ -91,7 +98,7 @@ function Toggle({ testid, device, on, label, icon, onToggle }: ToggleProps): JSX
       data-testid={testid}
       data-state={device}
       aria-busy={busy}
-      title={deviceHint(device)}
+      title={hint ?? deviceHint(device)}
       onClick={() => onToggle(!on)}
     >
       {icon}
@@ -148,7 +155,7 @@ function deviceHint(device: LocalDevice): string {
     case "on":
       return "On, encrypted";
     case "blocked":
-      return "The browser does not let this page use it";
+      return "It could not be started";
     case "unsealed":
       return "Not sent: this browser did not confirm that it encrypts";
   }

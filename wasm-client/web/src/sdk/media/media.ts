@@ -142,7 +142,7 @@ export class Media {
     window.clearTimeout(this.#retry);
     this.#closeSessions();
     this.devices.stopAll();
-    this.screen.stop();
+    this.screen.close();
   }
 
   async #switch(kind: "microphone" | "camera", on: boolean): Promise<void> {
@@ -155,7 +155,7 @@ export class Media {
 
   #device(kind: "microphone" | "camera"): LocalDevice {
     if (this.#starting[kind]) return "starting";
-    if (!this.devices.tracks[kind]) return this.devices.problem === null ? "off" : "blocked";
+    if (!this.devices.tracks[kind]) return this.devices.problems[kind] === null ? "off" : "blocked";
     return this.#released(kind);
   }
 

@@ -10,6 +10,7 @@ const NOTHING: ScreenTracks = { screen: null, "screen-audio": null };
 
 export class ScreenShare {
   tracks: ScreenTracks = NOTHING;
+  #closed = false;
   readonly #listeners = new Listeners<ScreenTracks>();
 
   subscribe(listener: (tracks: ScreenTracks) => void): void {
@@ -25,6 +26,11 @@ export class ScreenShare {
       const refused = fault instanceof DOMException && fault.name === "NotAllowedError";
       return refused ? null : "The browser found nothing on this device that it could share.";
     }
+    // CLNT-21: the meeting is over, or another click shares already.
+    if (this.#closed || this.tracks.screen) {
+      for (const track of stream.getTracks()) track.stop();
+      return null;
+    }
     const screen = stream.getVideoTracks()[0];
     if (!screen) return "The browser shared no picture.";
     screen.contentHint = "detail";
@@ -39,6 +45,12 @@ export class ScreenShare {
     this.tracks.screen?.stop();
     this.tracks["screen-audio"]?.stop();
     this.#put(NOTHING);
+  }
+
+  /** For good: what the user picks later is let go at once. */
+  close(): void {
+    this.#closed = true;
+    this.stop();
   }
 
   #put(tracks: ScreenTracks): void {
