@@ -84,3 +84,11 @@ test("PF-30, CLNT-11: while encryption starts anew the page says what stopped, t
   assert.match(headline(slow).long, /Nothing is sent or played .* Only you and Ben hold the keys/);
   assert.equal(connectionWords(state({ engine: "up", relay: "up", delivery: "up" })), null);
 });
+
+test("while rejoining the page says that nothing is sent, and not that nothing is played: what opens is", () => {
+  const now = state({ phase: { name: "rejoining", why: "The group refused a commit." } });
+  for (const words of [headline(now).long, connectionWords(now)]) {
+    assert.match(words, /Nothing is sent/);
+    assert.doesNotMatch(words, /played/);
+  }
+});

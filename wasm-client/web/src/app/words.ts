@@ -26,7 +26,7 @@ export function headline(state: MeetingState): Headline {
       return {
         tone: "waiting",
         short: "Rejoining the group",
-        long: `Nothing is sent or played meanwhile. ${state.phase.why}`,
+        long: `Nothing is sent meanwhile. ${state.phase.why}`,
       };
     case "restarting":
       return {
@@ -167,7 +167,7 @@ export function connectionWords(state: MeetingState): string | null {
   if (phase.name === "restarting") {
     return `The encryption engine stopped; nothing went out unencrypted. A new one is on its way in: ${STARTING[phase.step]}.`;
   }
-  if (phase.name === "rejoining") return "Coming back into the group. Nothing is sent or played until that is done.";
+  if (phase.name === "rejoining") return "Coming back into the group. Nothing is sent until that is done.";
   if (state.engine === "slow") {
     return "The encryption engine does not answer. Nothing is sent or played meanwhile; if it stays so, a new one is started.";
   }

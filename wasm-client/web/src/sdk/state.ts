@@ -19,7 +19,7 @@ export const OWN_STREAM: Readonly<Record<Stream, string>> = Object.freeze({
 export type Phase =
   | { name: "connecting"; step: ConnectStep }
   | { name: "call" }
-  /** The group refused or lost us and we are coming back by ourselves. No media is sent or played meanwhile. */
+  /** The group refused or lost us and we are coming back by ourselves. No media is sent meanwhile; what opens is played. */
   | { name: "rejoining"; why: string }
   /** The encryption engine died and another one is on its way into the group, with a key of its own (CLNT-11). */
   | { name: "restarting"; why: string; step: ConnectStep }

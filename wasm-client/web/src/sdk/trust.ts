@@ -1,5 +1,6 @@
 // CLNT-14: what this device's user found out about people by comparing the code (PF-15). Kept for each room in this browser.
 import type { MemberView } from "./messages";
+import { recall, remember } from "./remembered";
 import type { Trust } from "./state";
 
 interface Mark {
@@ -34,17 +35,13 @@ export class ComparedMarks {
     const names = new Set(members.map((member) => member.name));
     const kept = this.#marks.filter((mark) => !names.has(mark.name));
     this.#marks = [...kept, ...members.map(({ name, fingerprint }) => ({ name, fingerprint }))];
-    try {
-      localStorage.setItem(this.#place, JSON.stringify(this.#marks));
-    } catch {
-      // Where the browser keeps nothing for this site, it holds until the page is closed.
-    }
+    remember(this.#place, JSON.stringify(this.#marks));
   }
 }
 
 function read(place: string): Mark[] {
   try {
-    const value: unknown = JSON.parse(localStorage.getItem(place) ?? "[]");
+    const value: unknown = JSON.parse(recall(place) ?? "[]");
     return Array.isArray(value) ? value.filter(isMark) : [];
   } catch {
     return [];

@@ -16,10 +16,12 @@ export function Call({ meeting, state }: { meeting: Meeting; state: MeetingState
   const [panel, setPanel] = useState<Panel | null>(() =>
     matchMedia("(min-width: 60rem)").matches ? "security" : null,
   );
+  // By the lines' ids: of a long chat only the latest lines are kept, so their number says nothing.
   const [read, setRead] = useState(0);
+  const latest = state.chat.at(-1)?.id ?? 0;
   useEffect(() => {
-    if (panel === "chat") setRead(state.chat.length);
-  }, [panel, state.chat.length]);
+    if (panel === "chat") setRead(latest);
+  }, [panel, latest]);
   const [byHand, setByHand] = useState(false);
   const toggle = (next: Panel): void => {
     setByHand(true);
@@ -81,7 +83,7 @@ export function Call({ meeting, state }: { meeting: Meeting; state: MeetingState
         local={state.local}
         problems={state.problems}
         panel={panel}
-        unread={state.chat.length - read}
+        unread={state.chat.filter((line) => line.id > read).length}
         onMicrophone={(on) => meeting.setMicrophone(on)}
         onCamera={(on) => meeting.setCamera(on)}
         onScreen={(on) => meeting.setScreen(on)}

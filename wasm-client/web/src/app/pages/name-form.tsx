@@ -1,6 +1,7 @@
 // The one field before a meeting: the name that goes into the guest certificate.
 import { useState } from "preact/hooks";
 import type { ComponentChildren, JSX } from "preact";
+import { recall, remember } from "../../sdk/remembered";
 
 const LONGEST = 64;
 const REMEMBERED = "conclave.name";
@@ -14,12 +15,12 @@ export interface NameFormProps {
 }
 
 export function NameForm({ action, busy, problem, children, onSubmit }: NameFormProps): JSX.Element {
-  const [name, setName] = useState(() => localStorage.getItem(REMEMBERED) ?? "");
+  const [name, setName] = useState(() => recall(REMEMBERED) ?? "");
   const submit = (event: SubmitEvent): void => {
     event.preventDefault();
     const trimmed = name.trim();
     if (trimmed === "" || busy) return;
-    localStorage.setItem(REMEMBERED, trimmed);
+    remember(REMEMBERED, trimmed);
     onSubmit(trimmed);
   };
   return (

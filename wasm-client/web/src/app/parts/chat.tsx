@@ -17,7 +17,7 @@ export function Chat({
 }): JSX.Element {
   const [text, setText] = useState("");
   const end = useRef<HTMLLIElement>(null);
-  useEffect(() => end.current?.scrollIntoView({ block: "end" }), [lines.length]);
+  useEffect(() => end.current?.scrollIntoView({ block: "end" }), [lines.at(-1)?.id]);
   const send = (event: SubmitEvent): void => {
     event.preventDefault();
     const trimmed = text.trim();

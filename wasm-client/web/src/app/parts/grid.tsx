@@ -5,7 +5,7 @@ import type { Meeting } from "../../sdk/meeting";
 import type { MeetingState, Person } from "../../sdk/state";
 import { isOn } from "./controls";
 import { Tile } from "./tile";
-import { Audio } from "./video";
+import { Audio, playAll } from "./video";
 
 export function Grid({ meeting, state }: { meeting: Meeting; state: MeetingState }): JSX.Element {
   const [blocked, setBlocked] = useState(false);
@@ -56,7 +56,12 @@ export function Grid({ meeting, state }: { meeting: Meeting; state: MeetingState
         }),
       )}
       {blocked && (
-        <button type="button" class="button button-strong unblock" onClick={() => setBlocked(false)}>
+        <button
+          type="button"
+          class="button button-strong unblock"
+          data-testid="hear"
+          onClick={() => void playAll(document.querySelectorAll("audio")).then(setBlocked)}
+        >
           Hear the others
         </button>
       )}

@@ -42,3 +42,14 @@ export function Audio({ track, onBlocked }: { track: MediaStreamTrack; onBlocked
   }, [track]);
   return <audio ref={element} autoPlay />;
 }
+
+/**
+ * All sound once more, to be called in the handler of a click, which browsers take as leave to play. Gives whether there is still some that may
+ * not play.
+ */
+export async function playAll(sounds: Iterable<HTMLMediaElement>): Promise<boolean> {
+  const all = await Promise.allSettled([...sounds].map((sound) => sound.play()));
+  return all.some(
+    (one) => one.status === "rejected" && one.reason instanceof DOMException && one.reason.name === "NotAllowedError",
+  );
+}
