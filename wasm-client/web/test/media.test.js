@@ -250,3 +250,43 @@ test("PF-28: a source that gives no frames is not waited for", async () => {
   await timers.pass(20_000);
   assert.equal(media.local.camera, "unsealed");
 });
+
+test("a relay that answers pings and no offer is given up, and another connection made", async () => {
+  const media = new Media(new FakeWorker(), new FakeDevices());
+  media.useRelay("https://relay.test/", "token", []);
+  sockets[0].open();
+  sockets[0].says({ type: "ready", participant: "p" });
+  sockets[0].says({ type: "producers", added: [], removed: [] });
+  await settled(() => false);
+  await timers.pass(9_000);
+  assert.equal(peers.length, 1);
+  await timers.pass(2_000);
+  assert.deepEqual(peers.map(({ connectionState }) => connectionState), ["closed", "new"]);
+});
+
+test("PF-30: a connection that takes long is called so, and up when it is", async () => {
+  const media = new Media(new FakeWorker(), new FakeDevices());
+  await timers.pass(60_000);
+  assert.equal(media.link, "connecting", "there is no relay yet");
+  media.useRelay("https://relay.test/", "token", []);
+  await timers.pass(2_000);
+  assert.equal(media.link, "connecting");
+  await timers.pass(1_000);
+  assert.equal(media.link, "slow");
+  await stands(0);
+  assert.equal(media.link, "up");
+});
+
+test("PF-30: what the relay ended on purpose is not tried again, and not called so, until there is another pass", async () => {
+  for (const code of ["replaced", "disconnected"]) {
+    timers = page();
+    const { media } = await call();
+    sockets[0].says({ type: "error", code, message: "", fatal: true });
+    await timers.pass(60_000);
+    assert.deepEqual([media.link, peers.length], ["ended", 1]);
+    media.useRelay("https://relay.test/", "another token", []);
+    assert.equal(media.link, "lost");
+    await timers.pass(1_000);
+    assert.equal(peers.length, 2);
+  }
+});

@@ -113,6 +113,7 @@ export class FakeSocket extends EventTarget {
   readyState = 0;
   sent = [];
   answered = null;
+  #answering = false;
 
   constructor() {
     super();
@@ -122,6 +123,7 @@ export class FakeSocket extends EventTarget {
     const message = JSON.parse(text);
     if (message.type === "ping") return this.says({ type: "pong" });
     this.sent.push(message);
+    if (this.#answering && message.type === "offer") queueMicrotask(() => this.#answer());
   }
   close() {
     this.readyState = 3;
@@ -141,15 +143,17 @@ export class FakeSocket extends EventTarget {
   last(type) {
     return this.sent.findLast((message) => message.type === type) ?? null;
   }
-  /** Takes the offer that waits, and those that follow. */
+  /** Takes the offer that waits, and from now on those that follow. */
   async answers() {
-    await settled(() => this.last("offer") !== this.answered);
-    while (this.last("offer") !== this.answered) {
-      this.answered = this.last("offer");
-      const producers = this.answered.publish.map(({ mid }) => ({ mid, producer: `own-${mid}` }));
-      this.says({ type: "answer", id: this.answered.id, sdp: "v=0\r\no=- 2 1 IN IP4 0.0.0.0\r\n", producers });
-      await settled(() => false);
-    }
+    this.#answering = true;
+    await settled(() => this.last("offer") !== null);
+    if (this.last("offer") !== this.answered) this.#answer();
+    await settled(() => false);
+  }
+  #answer() {
+    this.answered = this.last("offer");
+    const producers = this.answered.publish.map(({ mid }) => ({ mid, producer: `own-${mid}` }));
+    this.says({ type: "answer", id: this.answered.id, sdp: "v=0\r\no=- 2 1 IN IP4 0.0.0.0\r\n", producers });
   }
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.js";
 
-const { connectionWords, headline, initials, list, noRoomWords, sealedWords } = await load("app/words.ts");
+const { connectionWords, headline, initials, list, noRoomWords, sealedWords, spokenWords } = await load("app/words.ts");
 const person = (name, change = {}) => ({ name, me: false, trust: "checked", ...change });
 const state = (change) => ({
   phase: { name: "call" },
@@ -91,4 +91,25 @@ test("while rejoining the page says that nothing is sent, and not that nothing i
     assert.match(words, /Nothing is sent/);
     assert.doesNotMatch(words, /played/);
   }
+});
+
+test("PF-30: \"trying again\" is said only while it is tried", () => {
+  const up = { engine: "up", delivery: "up" };
+  assert.match(connectionWords(state({ ...up, relay: "lost" })), /Trying again/);
+  assert.match(connectionWords(state({ ...up, relay: "slow" })), /not connected yet\. Still trying/);
+  assert.match(connectionWords(state({ ...up, relay: "ended" })), /ended.*Reload the page/);
+  assert.doesNotMatch(connectionWords(state({ ...up, relay: "ended" })), /trying/i);
+  assert.equal(connectionWords(state({ ...up, relay: "connecting" })), null);
+});
+
+test("CLNT-23: what a screen reader hears at once are alarms; the rest is said when it changes, and comings are not said twice", () => {
+  const [me, ben] = [person("Ada", { me: true }), person("Ben")];
+  const now = (change) => spokenWords(state({ engine: "up", relay: "up", delivery: "up", notices: [], people: [me, ben], ...change }));
+  assert.deepEqual(now({}), { alarm: "", status: "The meeting is encrypted end to end." });
+  assert.deepEqual(now({ people: [me, ben, person("Cleo")] }), now({}));
+  const changed = now({ people: [me, person("Ben", { trust: "changed" })] });
+  assert.match(changed.alarm, /another key of Ben/);
+  assert.doesNotMatch(changed.status, /encrypted end to end/i);
+  assert.match(now({ relay: "lost" }).status, /is lost/);
+  assert.match(now({ notices: [{ id: 1, tone: "alarm", text: "Look here.", at: 0 }, { id: 2, tone: "calm", text: "Ben joined.", at: 0 }] }).alarm, /^Look here\.$/);
 });

@@ -172,10 +172,27 @@ export function connectionWords(state: MeetingState): string | null {
     return "The encryption engine does not answer. Nothing is sent or played meanwhile; if it stays so, a new one is started.";
   }
   if (state.relay === "lost") return "The connection that carries sound and picture is lost. Trying again.";
+  if (state.relay === "slow") {
+    return "Sound and picture are not connected yet. Still trying; the network here may let no calls through.";
+  }
+  if (state.relay === "ended") {
+    return "The relay ended the connection for sound and picture: this device is connected a second time, or was let go. Reload the page to connect again.";
+  }
   if (state.delivery === "lost") {
     return "The key server does not answer. The call goes on under this epoch's keys; trying again.";
   }
   return null;
+}
+
+/** CLNT-23: what a screen reader says when it changes: alarms at once, the rest when there is a pause. */
+export function spokenWords(state: MeetingState): { alarm: string; status: string } {
+  const { tone, short } = headline(state);
+  const alarms = state.notices.filter((notice) => notice.tone === "alarm").map(({ text }) => text);
+  return {
+    alarm: [...(tone === "alarm" ? [`${short}.`] : []), ...alarms].join(" "),
+    // Not how many there are, which changes with each who comes and is told as a notice.
+    status: connectionWords(state) ?? (tone === "calm" ? "The meeting is encrypted end to end." : tone === "waiting" ? `${short}.` : ""),
+  };
 }
 
 const STARTING: Record<ConnectStep, string> = {

@@ -17,9 +17,8 @@ export class NoticeBoard {
 
   /** Those still to be shown; the same array as long as they are the same. */
   current(now: number): readonly Notice[] {
-    const fresh = this.#notices
-      .filter((notice) => now - notice.at < (notice.tone === "calm" ? CALM_MS : WARNING_MS))
-      .slice(-SHOWN);
+    const young = this.#notices.filter((notice) => now - notice.at < (notice.tone === "calm" ? CALM_MS : WARNING_MS));
+    const fresh = fitting(young);
     if (fresh.length !== this.#notices.length) this.#notices = fresh;
     return this.#notices;
   }
@@ -40,4 +39,13 @@ export class NoticeBoard {
       .map(([, name]) => `${name} is out: nothing sent from epoch ${group.epoch} on opens there.`);
     return [...came, ...left];
   }
+}
+
+/** CLNT-23: where not all have room, comings and goings give way first, then the older warnings, and alarms last. */
+function fitting(notices: readonly Notice[]): readonly Notice[] {
+  const weight = { alarm: 0, warning: 1, calm: 2 };
+  const kept = new Set(
+    [...notices].sort((a, b) => weight[a.tone] - weight[b.tone] || b.id - a.id).slice(0, SHOWN),
+  );
+  return notices.filter((notice) => kept.has(notice));
 }

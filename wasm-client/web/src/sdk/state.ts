@@ -138,6 +138,11 @@ export interface Notice {
 }
 
 export type Link = "connecting" | "up" | "lost";
+/**
+ * The one that carries media. `slow`: it has been connecting for longer than that takes. `ended`: the relay ended it on purpose, and it is not
+ * made again before the key server gives another pass.
+ */
+export type MediaLink = Link | "slow" | "ended";
 
 export interface MeetingState {
   readonly phase: Phase;
@@ -156,7 +161,7 @@ export interface MeetingState {
   readonly notices: readonly Notice[];
   /** Connections to the two servers: where media and handshakes go, nothing about trust. */
   readonly delivery: Link;
-  readonly relay: Link;
+  readonly relay: MediaLink;
   /** `slow`: the encryption engine has not answered for a moment (CLNT-15). */
   readonly engine: "up" | "slow";
 }

@@ -10,6 +10,7 @@ import { LinkIcon, Mark } from "../parts/icons";
 import { Notices } from "../parts/notices";
 import { SidePanel } from "../parts/panel";
 import { Security } from "../parts/security";
+import { Spoken } from "../parts/spoken";
 import { connectionWords, headline } from "../words";
 
 export function Call({ meeting, state }: { meeting: Meeting; state: MeetingState }): JSX.Element {
@@ -45,6 +46,7 @@ export function Call({ meeting, state }: { meeting: Meeting; state: MeetingState
       data-delivery={state.delivery}
       data-relay={state.relay}
     >
+      <Spoken state={state} />
       <header class="call-head">
         <span class="brand brand-small">
           <Mark />
@@ -133,7 +135,7 @@ function Connection({ state }: { state: MeetingState }): JSX.Element | null {
   const text = connectionWords(state);
   if (text === null) return null;
   return (
-    <p class="connection" role="status" data-testid="connection">
+    <p class="connection" data-testid="connection">
       {text}
     </p>
   );

@@ -1,5 +1,6 @@
 // Pages that say one thing and offer the way on.
 import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { Shell } from "./shell";
 
 export interface MessageProps {
@@ -11,10 +12,15 @@ export interface MessageProps {
 }
 
 export function Message({ testid, title, detail, tone = "calm", action = null }: MessageProps): JSX.Element {
+  // Another page took the place of what had the focus, and a screen reader begins here.
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => heading.current?.focus(), [testid]);
   return (
     <Shell testid={testid}>
       <section class={`card message message-${tone}`} role={tone === "alarm" ? "alert" : "status"}>
-        <h1>{title}</h1>
+        <h1 ref={heading} tabIndex={-1}>
+          {title}
+        </h1>
         <p>{detail}</p>
         <p class="message-actions">
           {action && (

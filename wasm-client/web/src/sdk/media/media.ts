@@ -3,7 +3,7 @@
 import type { EngineWorker } from "../engine-worker";
 import { Listeners } from "../listeners";
 import { relayUrl } from "../relay/socket";
-import { OWN_STREAM, STREAMS, type Link, type LocalDevice, type LocalMedia, type Stream } from "../state";
+import { OWN_STREAM, STREAMS, type Link, type LocalDevice, type LocalMedia, type MediaLink, type Stream } from "../state";
 import { hasEncodedStreams, hasScriptTransform } from "../support";
 import type { IceServer } from "../messages";
 import type { Way } from "./attach";
@@ -15,6 +15,8 @@ import { RelaySession, type RelayCredentials } from "./session";
 
 const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 8_000;
+/** A connection stands well within this on a slow line too. */
+const SLOW_AFTER_MS = 2_500;
 /** Between attempts to move to another relay, while the old one still serves. */
 const MOVE_EVERY_MS = 1_000;
 
@@ -25,7 +27,9 @@ export class Media {
   #way: Way = hasScriptTransform() ? "script" : "streams";
   #credentials: RelayCredentials | null = null;
   #session: RelaySession;
-  #link: Link = "connecting";
+  #link: Link | "ended" = "connecting";
+  /** Since when it is; null: there is no relay yet to connect to. */
+  #connectingSince: number | null = null;
   /** The session came to its end and has no successor yet. */
   #sessionOver = false;
   /** RELY-52: takes the session's place once it stands. The relay of the old one is going down. */
@@ -67,8 +71,10 @@ export class Media {
     return this.#successor ? [this.#session, this.#successor] : [this.#session];
   }
 
-  get link(): Link {
-    return this.#link;
+  get link(): MediaLink {
+    const since = this.#connectingSince;
+    const slow = this.#link === "connecting" && since !== null && performance.now() - since >= SLOW_AFTER_MS;
+    return slow ? "slow" : this.#link;
   }
 
   /** The receiver of this id, whichever session it belongs to. */
@@ -96,8 +102,10 @@ export class Media {
   useRelay(url: string, token: string, iceServers: IceServer[]): void {
     const first = this.#credentials === null;
     this.#credentials = { url: relayUrl(url, location.origin), token, iceServers };
-    if (first) this.#session.connect(this.#credentials);
-    else if (this.#sessionOver) this.#reconnectSoon();
+    if (first) {
+      this.#connectingSince = performance.now();
+      this.#session.connect(this.#credentials);
+    } else if (this.#sessionOver) this.#reconnectSoon();
     else this.#session.renew(this.#credentials);
   }
 
@@ -132,6 +140,7 @@ export class Media {
   resume(): void {
     if (this.#closed) return;
     this.#link = "connecting";
+    this.#connectingSince = this.#credentials && performance.now();
     this.#retryMs = FIRST_RETRY_MS;
     if (this.#credentials) this.#reconnect();
     else this.#open();
@@ -197,7 +206,8 @@ export class Media {
           this.#moving = window.setTimeout(() => this.#move(), MOVE_EVERY_MS);
           return;
         }
-        this.#link = "lost";
+        const wanted = why !== "disconnected" && why !== "replaced";
+        this.#link = wanted ? "lost" : "ended";
         this.#changes.tell();
         if (this.#successor) return this.#succeed(this.#successor);
         this.#sessionOver = true;
@@ -207,7 +217,7 @@ export class Media {
             this.#notes.tell("The relay has no room for this device's sound and picture now. Trying again by itself.");
           this.#toldFull = true;
         }
-        if (why !== "disconnected" && why !== "replaced") this.#reconnectSoon();
+        if (wanted) this.#reconnectSoon();
       },
       changed: () => this.#changes.tell(),
       refused: (words) => this.#notes.tell(`The relay did not take what this device offered: ${words}`),
@@ -255,6 +265,7 @@ export class Media {
   #reconnectSoon(): void {
     if (this.#closed) return;
     window.clearTimeout(this.#retry);
+    this.#link = "lost";
     const wait = this.#retryMs * (0.75 + Math.random() / 2);
     this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
     this.#retry = window.setTimeout(() => this.#reconnect(), wait);

@@ -3,6 +3,9 @@
 import type { Publish, Subscribe, ToRelay } from "../relay/messages";
 import { directions, hardenAnswer, hardenOffer, sessionOf } from "./sdp";
 
+/** An offer is answered in milliseconds; a machine that is busy takes longer. */
+const ANSWER_WITHIN_MS = 10_000;
+
 /** Whose connection it is. */
 export interface Negotiating {
   /** The relay is there and has said what there is. */
@@ -84,7 +87,10 @@ export class Negotiation {
       this.#pending = { id, answered };
     });
     this.#host.send({ type: "offer", id, sdp, publish, subscribe });
+    // A relay that answers pings and no offer is of no use; a line that breaks answers too.
+    const overdue = window.setTimeout(() => this.#host.lost(), ANSWER_WITHIN_MS);
     const text = await answer;
+    window.clearTimeout(overdue);
     this.#pending = null;
     if (this.#over) return;
     if (text === null) {
