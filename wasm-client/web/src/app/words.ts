@@ -155,6 +155,18 @@ export function sealedWords(why: SealedReason): string {
   }
 }
 
+/** What became of a line of one's own that not everybody has for certain. */
+export function unsentWords(sent: "waiting" | "unsure" | "no"): string {
+  switch (sent) {
+    case "waiting":
+      return "Not sent yet. It goes out by itself when the key server answers.";
+    case "unsure":
+      return "The connection broke just then: it may not have arrived.";
+    case "no":
+      return "Not sent. Write it again.";
+  }
+}
+
 /** What the encryption engine died of. What browsers say of it is not always a sentence. */
 export function engineWords(why: string): string {
   const text = why.trim();

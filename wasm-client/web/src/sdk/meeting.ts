@@ -13,6 +13,7 @@ import { NoticeBoard } from "./notices";
 import { Occupants } from "./occupants";
 import { assemble } from "./people";
 import { Attention } from "./attention";
+import { ChatBook } from "./chat-book";
 import { Comparing, type Shown } from "./comparing";
 import { ReceptionBook } from "./reception";
 import { SpeakerBook } from "./speakers";
@@ -32,7 +33,6 @@ export interface MeetingOptions {
 /** How long a good-bye may take before the page lets go anyway. */
 const LEAVE_MS = 400;
 const REFRESH_MS = 500;
-const CHAT_KEPT = 500;
 /** Pictures of people at once: more than anybody can look at, on a large window and on a telephone's. */
 const PICTURES = { wide: 25, narrow: 9 };
 
@@ -40,12 +40,12 @@ export class Meeting {
   #state: MeetingState;
   #group: GroupView | null = null;
   #finished = false;
-  #lines = 0;
   readonly #listeners = new Listeners<MeetingState>();
   readonly #worker: EngineWorker;
   readonly #media: Media;
   readonly #book = new ReceptionBook();
   readonly #board = new NoticeBoard();
+  readonly #chat = new ChatBook();
   readonly #speakers = new SpeakerBook();
   readonly #attention = new Attention();
   readonly #restarts = new Restarts();
@@ -121,6 +121,9 @@ export class Meeting {
   }
 
   chat(text: string): void {
+    if (!this.#chat.write(text, Date.now())) {
+      return this.#notice("warning", "Too many messages wait to be sent already; this one was not taken.");
+    }
     this.#worker.post({ type: "chat", text });
   }
 
@@ -192,13 +195,15 @@ export class Meeting {
       case "sending":
         return this.#media.expectSealing(message.epoch !== null);
       case "chat":
-        this.#set({ chat: [...this.#state.chat.slice(-CHAT_KEPT), { id: ++this.#lines, ...message.line }] });
-        return;
+        this.#chat.said(message.line);
+        return this.#update();
       case "delivery":
+        if (message.state === "lost") this.#chat.connectionLost(Date.now());
         this.#set({ delivery: message.state });
-        return;
+        return this.#update();
       case "rejoining":
         this.#media.expectSealing(false);
+        this.#chatLost();
         if (this.#group) this.#set({ phase: { name: "rejoining", why: message.why } });
         return this.#notice("warning", message.why);
       case "warning":
@@ -273,11 +278,17 @@ export class Meeting {
     const wait = this.#restarts.next(performance.now());
     if (wait === null) return this.#fail("worker-died", reason);
     this.#book.clear();
+    this.#chatLost();
     if (this.#group) this.#set({ phase: { name: "restarting", why: reason, step: "engine" }, engine: "up" });
     this.#update();
     // A timer of a tab in the background would be late, and the first time there is nothing to wait for.
     if (wait === 0) queueMicrotask(() => this.#startAnew());
     else window.setTimeout(() => this.#startAnew(), wait);
+  }
+
+  #chatLost(): void {
+    const lost = this.#chat.lose();
+    if (lost > 0) this.#notice("warning", `${lost === 1 ? "A message" : `${lost} messages`} of yours could not be sent. See the chat.`);
   }
 
   #startAnew(): void {
@@ -348,6 +359,7 @@ export class Meeting {
       local: this.#media.local,
       problems: this.options.devices.problems,
       relay: this.#media.link,
+      chat: this.#chat.lines(Date.now()),
       notices: this.#board.current(Date.now()),
     });
   }

@@ -52,7 +52,7 @@ export type FromWorker =
   | { type: "group"; group: GroupView }
   /** Sealing goes on under this epoch, or stops until the next one. */
   | { type: "sending"; epoch: number | null }
-  | { type: "chat"; line: Omit<ChatLine, "id"> }
+  | { type: "chat"; line: Omit<ChatLine, "id" | "sent"> }
   | { type: "delivery"; state: "connecting" | "up" | "lost" }
   | { type: "rejoining"; why: string }
   /** It was a meeting and is over for this device; in the engine's words. */

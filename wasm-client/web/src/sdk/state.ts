@@ -127,6 +127,10 @@ export interface ChatLine {
   readonly me: boolean;
   readonly text: string;
   readonly at: number;
+  /**
+   * Of one's own: `waiting` for the connection; `unsure`, for that broke just after; `no`, for what was to carry it is gone. All others: `yes`.
+   */
+  readonly sent: "yes" | "waiting" | "unsure" | "no";
 }
 
 /** Something the user should hear about once; also read out by screen readers. */

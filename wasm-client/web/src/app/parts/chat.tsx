@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { JSX } from "preact";
 import type { ChatLine } from "../../sdk/state";
+import { unsentWords } from "../words";
 
 /** An MLS message holds 16 KiB; this leaves room for four bytes a character. */
 const LONGEST = 3000;
@@ -32,12 +33,13 @@ export function Chat({
           <li class="hint">Encrypted like the call. Who joins later does not see what was written before.</li>
         )}
         {lines.map((line) => (
-          <li key={line.id} class={`line${line.me ? " line-me" : ""}`} data-testid="chat-line">
+          <li key={line.id} class={`line${line.me ? " line-me" : ""}`} data-testid="chat-line" data-sent={line.sent}>
             <span class="line-head">
               <strong>{line.me ? "You" : line.name}</strong>{" "}
               <time dateTime={new Date(line.at).toISOString()}>{clock(line.at)}</time>
             </span>
             <span class="line-text">{line.text}</span>
+            {line.sent !== "yes" && <span class="line-unsent">{unsentWords(line.sent)}</span>}
           </li>
         ))}
         <li ref={end} aria-hidden="true" class="lines-end" />
