@@ -145,7 +145,7 @@ export class OpeningPipe {
       }
       case "opened": {
         const why = this.#refuses(opening);
-        if (why === "not-a-member") return this.#drop(why);
+        // Counted and not reported: what is left of who is gone says nothing about anybody who is here.
         if (why !== null) return this.#count(why);
         frame.data = opening.frame;
         controller.enqueue(frame);

@@ -80,7 +80,9 @@ class ConclaveWorker {
       case "bound":
         return this.#opening.get(message.id)?.bound(message.binding);
       case "say-sender":
-        return this.#opening.get(message.id)?.saySender();
+        this.#opening.get(message.id)?.saySender();
+        this.#around.get(message.id)?.gate.forget();
+        return;
       case "transforms-gone":
         for (const id of message.ids) {
           this.#sealing.delete(id);
