@@ -299,6 +299,15 @@ test("CLNT-20: frames of an epoch in which the leaf was somebody else's, or of a
   assert.equal(out.length, 2);
 });
 
+test("CLNT-20: a receiver begins under the number that the page gave before its transform was there", () => {
+  const { context, get, told } = receiving();
+  const opening = new OpeningPipe({ role: "open", id: "o", kind: "video" }, context, 3);
+  context.present.from = { leaf: 1, epoch: 3 };
+  opening.transform({ data: Uint8Array.of(0, 99, 1).buffer, timestamp: 0 }, { enqueue: () => undefined });
+  get(1);
+  assert.deepEqual(told(), [[1, 3, false], [1, 0, false]]);
+});
+
 test("CLNT-20: what was counted of one sender is not reported of the next", () => {
   const { opening, get } = receiving();
   get(1);

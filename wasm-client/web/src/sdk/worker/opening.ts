@@ -38,7 +38,7 @@ export class OpeningPipe {
   #next: Sender | null = null;
   /** The page is to hear once more. */
   #say = false;
-  #binding = 0;
+  #binding: number;
   #epoch: number | null = null;
   #passed = 0;
   readonly #moments = new Moments();
@@ -52,7 +52,9 @@ export class OpeningPipe {
   constructor(
     readonly options: OpenOptions,
     readonly context: OpeningContext,
+    binding = 0,
   ) {
+    this.#binding = binding;
     this.#lane = new Lane(context.clock);
   }
 

@@ -34,6 +34,8 @@ class ConclaveWorker {
   readonly #occupants = new Occupants();
   readonly #sealing = new Map<string, Sealing>();
   readonly #opening = new Map<string, OpeningPipe>();
+  /** The number that the page gave last, by receiver (CLNT-20). */
+  readonly #bindings = new Map<string, number>();
   readonly #around = new Map<string, Surroundings>();
   readonly #waiting = new Map<number, (opening: Opening) => void>();
   readonly #loaded: Promise<{ version: string; simd: boolean }>;
@@ -74,6 +76,8 @@ class ConclaveWorker {
       case "streams":
         return this.#attach(message.options, message as Ends, null);
       case "forget-sender":
+        // It may come before the transform that it is about.
+        this.#bindings.set(message.id, message.binding);
         this.#opening.get(message.id)?.forgetSender(message.binding);
         this.#around.get(message.id)?.gate.forget();
         return;
@@ -87,6 +91,7 @@ class ConclaveWorker {
         for (const id of message.ids) {
           this.#sealing.delete(id);
           this.#opening.delete(id);
+          this.#bindings.delete(id);
           this.#around.delete(id);
         }
         return;
@@ -159,7 +164,7 @@ class ConclaveWorker {
       pipe = new Sealing(options, context, transformer);
       this.#sealing.set(id, pipe);
     } else {
-      pipe = new OpeningPipe(options, context);
+      pipe = new OpeningPipe(options, context, this.#bindings.get(id));
       this.#opening.set(id, pipe);
     }
     const around: Surroundings = { gate, repaired: 0 };
