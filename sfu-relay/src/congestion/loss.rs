@@ -4,6 +4,9 @@
 //! good one. Or it loses what does not fit, before any queue could be seen. So where more is lost than is usual for the line, less
 //! is sent for a while. If the losses stay, they are the line's own, become what is usual, and the rate is given back. If they
 //! go away, the rate at which they came is a bound, from which one goes up slowly.
+//!
+//! Losses that come in bursts make one window bad and the next one good, whatever is sent. So a window that is bad is believed when the one
+//! before was bad too, or when it is very bad.
 
 use super::rate::Rate;
 
@@ -18,6 +21,8 @@ const LITTLE: f64 = 0.02;
 const TOO_MUCH_AGAIN: f64 = 0.04;
 /// Where less is sent than may be, losses are the line's own unless they are as many as this.
 const TOO_MUCH_UNUSED: f64 = 0.25;
+/// With so much more than is usual one window is enough.
+const HEAVY: f64 = 0.35;
 /// Losses that are not too much become usual up to this share.
 const CREEP: f64 = 0.03;
 /// Of what was lost before, this share is still lost when losses are the line's own.
@@ -39,8 +44,9 @@ pub(super) struct Loss {
     /// Where losses began that went away when less was sent.
     ceiling: Option<Rate>,
     trial: Option<Trial>,
-    /// Of the last window.
+    /// Of the last window, and how much more than usual that was.
     share: f64,
+    excess: f64,
 }
 
 /// Less is sent to see whether it helps.
@@ -88,6 +94,7 @@ impl Loss {
         };
         (self.share, self.began, self.arrived, self.missing) = (share, Some(now), 0, 0);
         let excess = share - self.usual;
+        let before = std::mem::replace(&mut self.excess, excess);
         if let Some(trial) = self.trial.take() {
             if share >= trial.before * STAYED {
                 self.usual = self.usual.max((share + trial.before) / 2.0);
@@ -102,7 +109,7 @@ impl Loss {
             (true, None) => TOO_MUCH,
             (true, Some(_)) => TOO_MUCH_AGAIN,
         };
-        if excess > too_much {
+        if excess > too_much && (before > too_much || excess > HEAVY) {
             let bound = delivered
                 .times(TRIED)
                 .max(target.times(LEAST_SHARE))
@@ -194,6 +201,20 @@ mod tests {
         });
         assert!(sent[8..].iter().all(|rate| *rate <= Rate::kilobits(1_130)), "{sent:?}");
         assert!(sent[8..].iter().all(|rate| *rate >= Rate::kilobits(850)), "{sent:?}");
+    }
+
+    #[test]
+    fn rely_22_bursts_of_loss_with_good_times_between_them_bound_nothing() {
+        let (mut loss, mut now) = (Loss::default(), 0);
+        for round in 0..60 {
+            // Of the windows with bursts, two in a row are rare: here there are none.
+            let share = [0.0, 0.18, 0.0, 0.12, 0.02][round % 5];
+            let sent = run(&mut loss, &mut now, 1, |_| share);
+            assert_eq!(sent, [Rate::kilobits(2_000)], "round {round}");
+        }
+        // The same losses without good times between are believed.
+        let sent = run(&mut loss, &mut now, 4, |_| 0.25);
+        assert!(sent[3] < Rate::kilobits(2_000), "{sent:?}");
     }
 
     #[test]
