@@ -96,10 +96,12 @@ impl Verifier {
         }
         let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
         let (header, payload) = signed.split_once('.').ok_or(TokenError::Malformed)?;
+        // RELY-1: byte for byte. There is nothing in it to choose.
         if header != self.header {
             return Err(TokenError::Header);
         }
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| TokenError::Malformed)?;
+        // RELY-2: before anything of the payload is parsed.
         self.key
             .verify(signed.as_bytes(), &signature)
             .map_err(|_| TokenError::Signature)?;

@@ -5,6 +5,7 @@
 //!
 //! Requirements held here: RELY-20.
 
+// RELY-20: with the feature or not at all.
 #[cfg(feature = "tap")]
 pub(crate) use on::Tap;
 

@@ -8,8 +8,8 @@ mod common;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use common::offers::{MID, VP8};
-use common::{Line, Rtp, World, key_descriptor};
+use common::offers::MID;
+use common::{Line, Rtp, World};
 use proptest::prelude::*;
 use sfu_relay::dd::Descriptor;
 use sfu_relay::net::dtls::Identity;
@@ -19,16 +19,7 @@ use sfu_relay::sdp::{MAX_SDP, Offer, SdpError};
 use sfu_relay::signal::message::ClientMessage;
 
 fn camera_frame(sequence: u16) -> Rtp {
-    Rtp {
-        ssrc: 500,
-        sequence,
-        timestamp: u32::from(sequence) * 3_000,
-        payload_type: VP8,
-        marker: true,
-        extensions: vec![(MID, b"v".to_vec()), (common::offers::DD, key_descriptor(sequence))],
-        payload: vec![1; 50],
-        padding: 0,
-    }
+    Rtp::key_frame(sequence, 50)
 }
 
 /// Alice sends to Bob, over an established path.

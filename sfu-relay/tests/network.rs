@@ -9,22 +9,13 @@ mod live;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use common::offers::{DD, MID, OPUS, VP8};
-use common::{Client, Line, Rtp, key_descriptor};
+use common::offers::{MID, OPUS, VP8};
+use common::{Client, Line, Rtp};
 use live::{Live, Place};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn frame(sequence: u16) -> Rtp {
-    Rtp {
-        ssrc: 500,
-        sequence,
-        timestamp: u32::from(sequence) * 3_000,
-        payload_type: VP8,
-        marker: true,
-        extensions: vec![(MID, b"v".to_vec()), (DD, key_descriptor(sequence))],
-        payload: vec![1; 1_000],
-        padding: 0,
-    }
+    Rtp::key_frame(sequence, 1_000)
 }
 
 fn sound(sequence: u16) -> Rtp {

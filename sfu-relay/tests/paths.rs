@@ -6,21 +6,11 @@ mod common;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::offers::{DD, MID, VP8};
-use common::{Line, Rtp, World, key_descriptor};
+use common::{Line, Rtp, World};
 use relay_token::Source;
 
 fn frame(sequence: u16) -> Rtp {
-    Rtp {
-        ssrc: 500,
-        sequence,
-        timestamp: u32::from(sequence) * 3_000,
-        payload_type: VP8,
-        marker: true,
-        extensions: vec![(MID, b"v".to_vec()), (DD, key_descriptor(sequence))],
-        payload: vec![1; 100],
-        padding: 0,
-    }
+    Rtp::key_frame(sequence, 100)
 }
 
 /// Alice sends to Bob.

@@ -145,6 +145,39 @@ fn rely_22_a_stream_whose_receivers_report_is_forwarded_and_reported_on_without_
     assert_eq!(allocations, 0);
 }
 
+/// What can make a thread wait for another. Counters are atomic.
+const LOCKS: [&str; 6] = ["Mutex", "RwLock", "Condvar", "Barrier", "OnceLock", "LazyLock"];
+
+/// The lines of a source folder that name a lock, and how many files were looked at.
+fn locks_in(folder: &std::path::Path, found: &mut Vec<String>) -> usize {
+    let mut files = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files += locks_in(&path, found);
+        } else {
+            files += 1;
+            let text = std::fs::read_to_string(&path).unwrap();
+            let with_lock = text.lines().filter(|line| LOCKS.iter().any(|lock| line.contains(lock)));
+            found.extend(with_lock.map(|line| format!("{}: {}", path.display(), line.trim())));
+        }
+    }
+    files
+}
+
+#[test]
+fn nothing_that_a_packet_over_udp_passes_has_a_lock() {
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    for part in ["engine", "forward", "congestion", "rtp", "dd", "net/srtp", "net/batch"] {
+        assert!(locks_in(&source.join(part), &mut found) > 0, "{part}");
+    }
+    assert!(found.is_empty(), "{found:#?}");
+    // The search finds what there is: a connection over TCP has one.
+    locks_in(&source.join("net/tcp"), &mut found);
+    assert!(!found.is_empty());
+}
+
 #[test]
 fn packets_that_came_together_leave_as_one_run_for_each_receiver_and_arrive_whole() {
     let (mut world, alice, receivers) = meeting();

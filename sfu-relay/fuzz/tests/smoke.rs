@@ -1,31 +1,16 @@
 //! RELY-19, PF-13, PF-23: every fuzz target over its corpus and over seeded bytes. `CONCLAVE_LONG=1` tries many more.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, unreachable_pub)]
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+#[path = "../../../fuzz/tests/run/mod.rs"]
+mod run;
 
 fn smoke(name: &str, tries: u64) {
-    let (_, target) = relay_fuzz::TARGETS
-        .into_iter()
-        .find(|(target, _)| *target == name)
-        .unwrap();
-    let long = std::env::var_os("CONCLAVE_LONG").is_some();
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("corpus/{name}.txt"));
-    let kept = std::fs::read_to_string(corpus).unwrap();
-    let kept = kept
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(|line| hex::decode(line).unwrap());
-    let tries = if long { tries * 20 } else { tries };
-    let mut failed = Vec::new();
-    for input in kept.chain((0..tries).map(relay_fuzz::seeded)) {
-        if catch_unwind(AssertUnwindSafe(|| target(&input))).is_err() {
-            failed.push(hex::encode(&input));
-        }
-    }
-    assert!(
-        failed.is_empty(),
-        "inputs that fail, for corpus/{name}.txt: {failed:#?}"
+    run::over_corpus_and_seeds(
+        env!("CARGO_MANIFEST_DIR"),
+        &relay_fuzz::TARGETS,
+        name,
+        relay_fuzz::seeded,
+        tries,
     );
 }
 

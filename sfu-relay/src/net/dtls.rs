@@ -165,6 +165,7 @@ pub struct DtlsServer {
 
 impl DtlsServer {
     pub fn new(identity: &Identity, expected: Fingerprint) -> Result<Self, DtlsError> {
+        // RELY-9: whoever the offer named, and nobody else.
         let verify = move |chain: &[Vec<u8>], _: &[_]| match chain.first() {
             Some(leaf) if sha256(leaf) == expected => Ok(()),
             _ => Err(RtcError::ErrInvalidCertificate),
@@ -243,7 +244,7 @@ impl DtlsServer {
 
     fn export(&mut self) -> Result<Srtp, DtlsError> {
         let state = self.endpoint.get_connection_state(PEER).ok_or(DtlsError::Profile)?;
-        // Checked during the handshake already; said again where the keys are handed out.
+        // RELY-9: checked during the handshake already; said again where the keys are handed out.
         if state
             .peer_certificates
             .first()

@@ -1,6 +1,6 @@
 //! The header extensions the relay knows, by URI. Ids are a matter of each leg.
 
-/// A header extension we negotiate. All others are left out of answers, so browsers do not send them, and stripped if they do.
+/// RELY-16: a header extension we negotiate. All others are left out of answers, so browsers do not send them, and stripped if they do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extension {
     /// RFC 9143: which m-line a packet belongs to. Sender to relay only.

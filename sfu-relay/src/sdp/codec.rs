@@ -2,7 +2,7 @@
 
 use super::lines::Section;
 
-/// What a payload type stands for. Everything else (RED, FEC, comfort noise, DTMF ...) is never negotiated.
+/// RELY-16: what a payload type stands for. Everything else (RED, FEC, comfort noise, DTMF ...) is never negotiated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Codec {
     Opus,

@@ -62,7 +62,7 @@ pub enum ClientMessage {
 impl ClientMessage {
     /// `None`: not a message of this protocol.
     pub fn parse(text: &str) -> Option<Self> {
-        // serde would take an array in place of an object.
+        // RELY-6: exactly this form. serde would take an array in place of an object.
         text.trim_start()
             .starts_with('{')
             .then(|| serde_json::from_str(text).ok())?

@@ -23,7 +23,7 @@ use sfu_relay::rtp::twcc::Recorder;
 use sfu_relay::rtp::{Outgoing, Packet, is_rtcp};
 use sfu_relay::signal::message::{ErrorCode, RelayMessage};
 
-use super::offers::{Line, TWCC, offer};
+use super::offers::{DD, Line, MID, TWCC, VP8, key_descriptor, offer};
 
 const SERVER: &str = "127.0.0.1:5000";
 
@@ -38,6 +38,22 @@ pub struct Rtp {
     pub extensions: Vec<(u8, Vec<u8>)>,
     pub payload: Vec<u8>,
     pub padding: u8,
+}
+
+impl Rtp {
+    /// A key frame of camera 500, in one packet.
+    pub fn key_frame(sequence: u16, len: usize) -> Self {
+        Rtp {
+            ssrc: 500,
+            sequence,
+            timestamp: u32::from(sequence) * 3_000,
+            payload_type: VP8,
+            marker: true,
+            extensions: vec![(MID, b"v".to_vec()), (DD, key_descriptor(sequence))],
+            payload: vec![1; len],
+            padding: 0,
+        }
+    }
 }
 
 pub struct Client {

@@ -47,6 +47,7 @@ impl Opener {
             return Err(SrtpError::Replayed);
         }
 
+        // RELY-11: up to here nothing changed, and nothing does before the tag is verified.
         let (content, tag) = packet.split_at_mut(body_end);
         match &mut self.rtp {
             Cipher::Gcm { aead, salt } => {

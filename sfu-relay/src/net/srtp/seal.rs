@@ -63,6 +63,7 @@ impl Sealer {
         let sequence = u16::from_be_bytes([packet[2], packet[3]]);
         let stream = self.streams.get_mut(&ssrc);
         let index = estimate(stream.as_ref().map(|stream| &stream.seen), sequence).ok_or(SrtpError::IndexReused)?;
+        // RELY-11: no index is sealed twice, but where the very same comes out.
         let before = match &stream {
             Some(stream) if stream.seen.contains(index) => {
                 let before = stream.tag(index).filter(|_| repeatable);
