@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::measure::{cpu_seconds, quantile, resident};
-use crate::media::Stream;
+use crate::media::{self, Stream};
 use crate::sdp::{Kind, LAYERS};
 use crate::swarm::Swarm;
 use crate::target::{self, Name, Target};
@@ -19,8 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Publishers' packets a second while the others join: little, so that who joins last does not meet a relay that is busy already.
 const JOINING_VIDEO: f64 = 200.0;
 const JOINING_AUDIO: f64 = 10.0;
-/// The share of packets that has to arrive for the next phase to be tried.
+/// The share of packets that has to arrive for the next phase to be tried, and for a phase to count as one that the relay followed.
 const ENOUGH: f64 = 0.9;
+const FOLLOWED: f64 = 0.995;
 /// Before a phase counts, and after its last packet left.
 const SETTLE: Duration = Duration::from_millis(700);
 const DRAIN: Duration = Duration::from_millis(200);
@@ -58,6 +59,9 @@ pub(crate) struct Args {
     /// `<packets a second out of the relay>:<seconds>`, run one after another
     #[arg(long = "phase", required = true)]
     phases: Vec<Phase>,
+    /// Afterwards, for so many seconds, half of what a core was found to do, for the delays
+    #[arg(long)]
+    half: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -89,14 +93,26 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut joins = join(args, target.as_mut(), &mut swarm)?;
     let setup = cpu_seconds(args.pid)? - before;
     let joined = resident(args.pid)?;
-    let mut phases = Vec::new();
+    let (mut phases, mut best) = (Vec::new(), 0.0_f64);
     for phase in &args.phases {
         let (figures, share) = measure(args, &mut swarm, *phase)?;
+        if share >= FOLLOWED {
+            best = best.max(figures["per_core"].as_f64().unwrap_or(0.0));
+        }
         phases.push(figures);
         // Too much already: more would only tell how it fails.
         if share < ENOUGH {
             break;
         }
+    }
+    let mut half = Value::Null;
+    if let Some(seconds) = args.half.filter(|_| best > 0.0) {
+        swarm.pace = media::SPREAD;
+        let phase = Phase {
+            out: best / 2.0,
+            duration: Duration::try_from_secs_f64(seconds)?,
+        };
+        half = measure(args, &mut swarm, phase)?.0;
     }
     let peers = (args.publishers + args.subscribers) as u64;
     let report = json!({
@@ -107,6 +123,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "join_ms_p50": quantile(&mut joins, 0.5) as f64 / 1e6,
         "join_ms_p99": quantile(&mut joins, 0.99) as f64 / 1e6,
         "phases": phases,
+        "half": half,
     });
     writeln!(std::io::stdout(), "{report}")?;
     Ok(())

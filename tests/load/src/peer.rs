@@ -22,6 +22,8 @@ use sfu_relay::net::srtp::{Profile, Srtp};
 use sfu_relay::net::stun::{BindingRequest, integrity_key};
 
 use crate::sdp::Remote;
+use crate::viewer::Viewer;
+use crate::watch::Lines;
 
 /// Room for a scheduling pause of the generator: what is lost in its own socket would be blamed on the relay.
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -39,6 +41,8 @@ pub(crate) struct Peer {
     pub(crate) received: Received,
     /// How often a key frame was asked for, the first one unasked.
     pub(crate) key_frames: u32,
+    /// Somebody looks at what arrives, behind a line of their own.
+    pub(crate) watching: Option<(Viewer, Lines)>,
     identity: Identity,
     remote: Option<Remote>,
     dtls: Option<Endpoint>,
@@ -70,11 +74,31 @@ impl Peer {
             srtp: None,
             received: Received::default(),
             key_frames: 1,
+            watching: None,
             identity: identity.clone(),
             remote: None,
             dtls: None,
             next_check: Instant::now(),
         })
+    }
+
+    pub(crate) fn watch(&mut self, viewer: Viewer, lines: Lines) {
+        self.watching = Some((viewer, lines));
+    }
+
+    /// What the viewer says takes its way, and what has taken it arrives.
+    pub(crate) fn speak(&mut self, now: Instant) -> Result<()> {
+        let (Some((viewer, lines)), Some(srtp)) = (&mut self.watching, &mut self.srtp) else {
+            return Ok(());
+        };
+        for mut packet in viewer.says(now) {
+            srtp.seal_rtcp(&mut packet)?;
+            lines.up.send(now, packet.len() + 28, packet);
+        }
+        while let Some((_, packet)) = lines.up.poll(now) {
+            let _ = self.socket.send(&packet);
+        }
+        Ok(())
     }
 
     /// The signalling is done: this is where the relay is.

@@ -8,8 +8,10 @@ use anyhow::{Context, Result};
 use crate::peer::{PASSWORD, UFRAG};
 
 pub(crate) const VP8: u8 = 96;
+const VP8_RTX: u8 = 97;
 pub(crate) const OPUS: u8 = 111;
 /// The ids of the header extensions in our offers.
+pub(crate) const TWCC: u8 = 3;
 pub(crate) const MID: u8 = 4;
 pub(crate) const RID: u8 = 10;
 pub(crate) const DESCRIPTOR: u8 = 13;
@@ -22,20 +24,22 @@ pub(crate) enum Kind {
     Video,
     /// The same in three simulcast layers, of which each receiver gets the highest.
     Layers,
+    /// Video as browsers negotiate it: with repetition of lost packets and reports on all that arrive.
+    Watched,
 }
 
 impl Kind {
     pub(crate) fn payload_type(self) -> u8 {
         match self {
             Kind::Audio => OPUS,
-            Kind::Video | Kind::Layers => VP8,
+            Kind::Video | Kind::Layers | Kind::Watched => VP8,
         }
     }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Audio => "audio",
-            Kind::Video | Kind::Layers => "video",
+            Kind::Video | Kind::Layers | Kind::Watched => "video",
         }
     }
 }
@@ -92,9 +96,14 @@ pub(crate) fn write(session: usize, setup: &str, fingerprint: &[u8; 32], lines: 
     let hex: Vec<String> = fingerprint.iter().map(|byte| format!("{byte:02X}")).collect();
     for line in lines {
         let (pt, name) = (line.kind.payload_type(), line.kind.name());
+        let rtx = if line.kind == Kind::Watched {
+            format!(" {VP8_RTX}")
+        } else {
+            String::new()
+        };
         let _ = write!(
             sdp,
-            "m={name} 9 UDP/TLS/RTP/SAVPF {pt}\r\nc=IN IP4 0.0.0.0\r\na=mid:{}\r\n",
+            "m={name} 9 UDP/TLS/RTP/SAVPF {pt}{rtx}\r\nc=IN IP4 0.0.0.0\r\na=mid:{}\r\n",
             line.mid
         );
         let _ = write!(sdp, "a=ice-ufrag:{UFRAG}\r\na=ice-pwd:{PASSWORD}\r\n");
@@ -111,7 +120,7 @@ pub(crate) fn write(session: usize, setup: &str, fingerprint: &[u8; 32], lines: 
         let _ = write!(sdp, "a=extmap:{MID} urn:ietf:params:rtp-hdrext:sdes:mid\r\n");
         match line.kind {
             Kind::Audio => sdp.push_str("a=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n"),
-            Kind::Video | Kind::Layers => {
+            Kind::Video | Kind::Layers | Kind::Watched => {
                 let _ = write!(sdp, "a=extmap:{RID} urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n");
                 let _ = write!(
                     sdp,
@@ -119,6 +128,13 @@ pub(crate) fn write(session: usize, setup: &str, fingerprint: &[u8; 32], lines: 
                 );
                 sdp.push_str("a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n");
             }
+        }
+        if line.kind == Kind::Watched {
+            let _ = write!(
+                sdp,
+                "a=extmap:{TWCC} http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n\
+                 a=rtcp-fb:{VP8} transport-cc\r\na=rtpmap:{VP8_RTX} rtx/90000\r\na=fmtp:{VP8_RTX} apt={VP8}\r\n"
+            );
         }
         if line.kind == Kind::Layers && line.ssrc.is_some() {
             for (rid, _) in LAYERS {

@@ -31,6 +31,8 @@ pub(crate) struct Swarm {
     pub(crate) streams: Vec<Stream>,
     /// Packets a second of each stream.
     pub(crate) rate: f64,
+    /// How often publishers let go of what is due.
+    pub(crate) pace: Duration,
     pub(crate) identity: Identity,
     local: IpAddr,
     next_tick: Instant,
@@ -44,6 +46,7 @@ impl Swarm {
             peers: Vec::new(),
             streams: Vec::new(),
             rate: 0.0,
+            pace: media::PACE,
             identity: Identity::generate()?,
             local,
             next_tick: Instant::now(),
@@ -91,7 +94,7 @@ impl Swarm {
         for stream in &mut self.streams {
             let peer = &mut self.peers[stream.peer];
             if peer.is_connected() {
-                stream.send(now, self.rate, peer)?;
+                stream.send(now, (self.rate, self.pace), peer)?;
             }
         }
         if now >= self.next_tick {
@@ -104,6 +107,7 @@ impl Swarm {
         for index in 0..self.peers.len() {
             taken += self.receive(index)?;
         }
+        self.arrive(now)?;
         if taken == 0 {
             std::thread::sleep(NAP);
         }
@@ -141,16 +145,46 @@ impl Swarm {
         let now = Instant::now();
         for (buffer, (len, at)) in self.buffers.iter_mut().zip(arrivals).take(count) {
             let datagram = &mut buffer[..len];
-            match datagram.first() {
-                Some(0..=3) => peer.handle_stun(now, datagram)?,
-                Some(20..=63) => peer.handle_dtls(now, datagram)?,
-                Some(128..=191) if is_rtcp(datagram) => control(peer, datagram),
-                Some(128..=191) => packet(peer, now, datagram, at),
-                _ => {}
+            match &mut peer.watching {
+                Some((_, lines)) => drop(lines.down.send(now, len + 28, datagram.to_vec())),
+                None => take(peer, now, datagram, at)?,
             }
         }
         Ok(count)
     }
+
+    /// What comes out of the lines of those who watch.
+    fn arrive(&mut self, now: Instant) -> Result<()> {
+        for peer in &mut self.peers {
+            while let Some((_, mut datagram)) = peer.watching.as_mut().and_then(|(_, lines)| lines.down.poll(now)) {
+                take(peer, now, &mut datagram, 0)?;
+            }
+            peer.speak(now)?;
+        }
+        Ok(())
+    }
+}
+
+fn take(peer: &mut Peer, now: Instant, datagram: &mut [u8], at: u64) -> Result<()> {
+    match datagram.first() {
+        Some(0..=3) => peer.handle_stun(now, datagram)?,
+        Some(20..=63) => peer.handle_dtls(now, datagram)?,
+        Some(128..=191) if is_rtcp(datagram) => control(peer, datagram),
+        Some(128..=191) if peer.watching.is_some() => watched(peer, now, datagram),
+        Some(128..=191) => packet(peer, now, datagram, at),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn watched(peer: &mut Peer, now: Instant, datagram: &mut [u8]) {
+    let (Some(srtp), Some((viewer, _))) = (&mut peer.srtp, &mut peer.watching) else {
+        return;
+    };
+    let seen = srtp
+        .open_rtp(datagram)
+        .is_ok_and(|len| viewer.packet(now, &datagram[..len]));
+    peer.received.broken += u64::from(!seen);
 }
 
 fn packet(peer: &mut Peer, now: Instant, datagram: &mut [u8], at: u64) {

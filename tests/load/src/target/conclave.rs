@@ -111,7 +111,7 @@ impl Target for Conclave {
         };
         let source = match kind {
             Kind::Audio => Source::Microphone,
-            Kind::Video | Kind::Layers => Source::Camera,
+            Kind::Video | Kind::Layers | Kind::Watched => Source::Camera,
         };
         let publish = vec![Publish {
             mid: "0".into(),

@@ -45,13 +45,14 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    pub(super) fn start(which: Which, wire: &Wire) -> Result<Self> {
+    /// `threads`: of ours, which can be told.
+    pub(super) fn start(which: Which, wire: &Wire, threads: u32) -> Result<Self> {
         let signalling = format!("{}:{}", wire.far, 7_801 + which as u16);
         let release = |folder: &Path, name: &str| folder.join("release").join(name);
         let mut command = match which {
             Which::Ours => {
                 let mut command = wire.command(release(layout::target()?, "load"));
-                command.args(["relay", "--signalling", &signalling]);
+                command.args(["relay", "--signalling", &signalling, "--threads", &threads.to_string()]);
                 command
             }
             Which::Str0m => {
