@@ -67,6 +67,8 @@ impl Ring {
         slot.frame = entry.frame;
         slot.padding_only = entry.payload.is_empty();
         slot.bytes.clear();
+        // Exactly: doubling for a descriptor that is three bytes longer would double what a stream costs.
+        slot.bytes.reserve_exact(entry.descriptor.len() + entry.payload.len());
         slot.bytes.extend_from_slice(entry.descriptor);
         slot.descriptor = 0..slot.bytes.len();
         slot.payload_at = slot.bytes.len();

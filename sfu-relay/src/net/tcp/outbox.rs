@@ -46,6 +46,8 @@ impl Outbox {
         if self.written == self.bytes.len() {
             self.bytes.clear();
             self.written = 0;
+            // What a bad moment took is given back. Enough for a key frame stays.
+            self.bytes.shrink_to(COMFORT);
         }
     }
 }
@@ -63,6 +65,7 @@ mod tests {
             pictures += usize::from(outbox.push(&picture, || false));
             sounds += usize::from(outbox.push(&sound, || true));
             assert!(outbox.waiting().len() <= LIMIT);
+            assert!(outbox.bytes.capacity() <= 2 * LIMIT);
         }
         assert!(pictures * 1_100 <= COMFORT && pictures > 40);
         assert!(sounds > 6 * pictures, "sound goes on where pictures have no room");
@@ -79,6 +82,21 @@ mod tests {
         assert_eq!(outbox.waiting()[7..], [0, 5, 3, 3, 3, 3, 3]);
         outbox.wrote(usize::MAX >> 1);
         assert!(outbox.waiting().is_empty());
+    }
+
+    #[test]
+    fn rely_67_what_a_slow_reader_made_the_relay_hold_is_given_back() {
+        let mut outbox = Outbox::default();
+        for round in 0..10_000 {
+            outbox.push(&[1; 1_100], || true);
+            if round % 3 == 0 {
+                outbox.wrote(1_000);
+            }
+            assert!(outbox.bytes.capacity() <= 2 * LIMIT, "{}", outbox.bytes.capacity());
+        }
+        assert!(outbox.bytes.capacity() > COMFORT);
+        outbox.wrote(LIMIT);
+        assert!(outbox.bytes.capacity() <= COMFORT);
     }
 
     #[test]
