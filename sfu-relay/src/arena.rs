@@ -24,6 +24,13 @@ impl<T> PartialEq for Key<T> {
 
 impl<T> Eq for Key<T> {}
 
+impl<T> Key<T> {
+    /// The slot's number, which another thing may have after this one.
+    pub(crate) fn index(self) -> u32 {
+        self.index
+    }
+}
+
 impl<T> std::fmt::Debug for Key<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "#{}.{}", self.index, self.generation)

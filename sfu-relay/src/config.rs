@@ -37,12 +37,13 @@ impl Config {
     }
 }
 
-/// What one participant may use.
+/// What one participant may use, and how many there may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub producers_per_peer: usize,
     pub consumers_per_peer: usize,
     pub peers_per_room: usize,
+    /// In all rooms of the process.
     pub peers: usize,
     /// Nobody new is let in while a thread is busy for so many thousandths of its time.
     pub busy_permille: u16,

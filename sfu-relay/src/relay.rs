@@ -2,18 +2,18 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use relay_token::Verifier;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{Config, default_addresses, thread_count};
 use crate::directory::{Directory, Place};
-use crate::engine::{Command, Engine, EngineConfig, Event, SessionId};
+use crate::engine::{Command, Engine, EngineConfig, Event, RoomFigures, SessionId};
 use crate::load;
 use crate::net::dtls::{DtlsError, Identity};
 use crate::net::handover::Mailbox;
@@ -23,6 +23,9 @@ use crate::stats::{Counters, RelayStats};
 
 /// Commands that may wait for the engine. A session that would exceed this waits.
 const QUEUE: usize = 4096;
+
+/// How long whoever asks for figures waits for a thread.
+const FIGURES: Duration = Duration::from_secs(1);
 
 /// How often a draining relay looks whether everybody has left.
 const LOOK: Duration = Duration::from_millis(100);
@@ -120,6 +123,7 @@ impl Relay {
         // Weak: a relay that nobody holds any more ends, and a thread's own way to itself would keep it.
         let ways: Vec<_> = inputs.iter().map(mpsc::Sender::downgrade).collect();
         let mut listeners = listeners;
+        let population = Arc::new(AtomicUsize::new(0));
         let mut threads = Vec::new();
         for (index, (sockets, receiver)) in bound.threads.into_iter().zip(receivers.drain(..)).enumerate() {
             let counters = Counters::shared();
@@ -130,7 +134,9 @@ impl Relay {
                 rng: StdRng::from_os_rng(),
                 counters: counters.clone(),
             });
-            let engine = engine.with_tcp(tcp_candidates.clone());
+            let engine = engine
+                .with_tcp(tcp_candidates.clone())
+                .with_population(population.clone());
             let parts = Parts {
                 index,
                 engine: if count > 1 { engine.sharded(index) } else { engine },
@@ -194,6 +200,23 @@ impl Relay {
     pub fn stats(&self) -> RelayStats {
         let threads = self.inner.threads.iter().map(|thread| thread.counters.snapshot());
         threads.fold(self.inner.counters.snapshot(), RelayStats::plus)
+    }
+
+    /// Each thread's rooms, and how busy it is, of a thousand parts of its time. A thread that does not answer in time has none.
+    pub(crate) async fn figures(&self) -> Vec<(u64, Vec<RoomFigures>)> {
+        let mut answers = Vec::new();
+        for thread in &self.inner.threads {
+            let (asked, answer) = oneshot::channel();
+            let _ = thread.inputs.try_send(Input::Figures(asked));
+            answers.push((thread.counters.snapshot().busy_permille, answer));
+        }
+        let deadline = tokio::time::Instant::now() + FIGURES;
+        let mut figures = Vec::new();
+        for (busy, answer) in answers {
+            let rooms = tokio::time::timeout_at(deadline, answer).await;
+            figures.push((busy, rooms.ok().and_then(Result::ok).unwrap_or_default()));
+        }
+        figures
     }
 
     /// Puts a participant out at once and refuses the tokens it holds: for the key server's side, when somebody was removed.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::arena::Key;
+use crate::engine::Passed;
 use crate::forward::producer::Producer;
 use crate::peer::Peer;
 
@@ -10,6 +11,8 @@ pub(crate) struct Room {
     pub(crate) id: String,
     pub(crate) peers: HashMap<String, Key<Peer>>,
     pub(crate) producers: HashMap<String, Key<Producer>>,
+    /// By producers and consumers that are gone.
+    pub(crate) passed: Passed,
 }
 
 impl Room {
@@ -18,6 +21,7 @@ impl Room {
             id,
             peers: HashMap::new(),
             producers: HashMap::new(),
+            passed: Passed::default(),
         }
     }
 }

@@ -87,6 +87,8 @@ stats! {
     SoFar reports_stale,
     /// Videos for which some receiver's line has no room, now.
     Now starved,
+    /// Times that a receiver's path changed, and what its line carries was found out anew.
+    SoFar moves,
     /// Packets asked for again from senders.
     SoFar nacks_sent,
     /// Key frames asked for from senders.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use emulator::trial::{Outcome, Source, run};
 use emulator::{Capacity, Profile, scenarios};
 use ours::Ours;
-use sfu_relay::congestion::{Controller, Demand, LEAST, Rate, Unused};
+use sfu_relay::congestion::{Controller, Demand, LEAST, Rate, START, Unused};
 use sfu_relay::rtp::rtcp::{self, Rtcp, Writer};
 use sfu_relay::rtp::twcc::Recorder;
 
@@ -155,6 +155,33 @@ fn rely_21_duplicate_late_and_reordered_reports_change_nothing_more() {
         assert_eq!(pair.controller.feedback(pair.now, report), Err(Unused::Stale));
         assert_eq!(pair.state(), state);
     }
+}
+
+#[test]
+fn rely_26_after_a_change_of_path_reports_on_the_old_one_change_nothing_and_numbers_go_on() {
+    let mut pair = Pair::new();
+    for _ in 0..40 {
+        pair.send(20);
+        let report = pair.report();
+        assert_eq!(pair.controller.feedback(pair.now, &report), Ok(()));
+    }
+    let known = pair.controller.estimate();
+    assert!(known > START && pair.controller.is_settled(), "{known:?}");
+    pair.send(20);
+    let late = pair.report();
+    let number = pair.controller.next_number();
+    pair.controller.path_changed(pair.now);
+    assert_eq!(pair.controller.next_number(), number);
+    assert!(pair.controller.estimate() == START && !pair.controller.is_settled());
+    assert_eq!(pair.controller.feedback(pair.now, &late), Err(Unused::Stale));
+    assert!(pair.controller.estimate() == START && !pair.controller.is_settled());
+    // And the new one is found out.
+    for _ in 0..40 {
+        pair.send(20);
+        let report = pair.report();
+        assert_eq!(pair.controller.feedback(pair.now, &report), Ok(()));
+    }
+    assert!(pair.controller.estimate() > START && pair.controller.is_settled());
 }
 
 #[test]

@@ -216,6 +216,76 @@ fn rely_24_a_narrowed_receiver_falls_to_a_lower_layer_and_comes_back_and_nobody_
     assert!(stage.told(wide).is_empty() && stage.told(narrow).is_empty());
 }
 
+impl Stage {
+    /// The receiver goes over to another network: another address, another line.
+    fn moves(&mut self, receiver: usize, address: &str, capacity: Capacity) {
+        self.world.clients[receiver].address = address.parse().unwrap();
+        let profile = Profile {
+            capacity,
+            queue: 30_000,
+            ..Profile::default()
+        };
+        self.world
+            .lines
+            .insert(receiver, emulator::Line::new(profile, 77, self.world.now));
+        let check = self.world.clients[receiver].check(true);
+        self.world.send_datagram(receiver, check);
+        self.world.pump();
+    }
+}
+
+#[test]
+fn rely_26_a_receiver_that_moves_to_a_narrow_network_gets_no_more_than_that_from_the_first_second_on() {
+    let mut stage = Stage::new();
+    let bob = stage.receiver("bob", Capacity::Steady(10_000_000));
+    stage.run(10 * S);
+    let (layers, _) = stage.got(bob);
+    assert!(layers[2] > 400, "{layers:?}");
+    stage.moves(bob, "198.51.100.9:40000", Capacity::Steady(500_000));
+    assert_eq!(stage.world.stats().moves, 1);
+    stage.run(S);
+    stage.got(bob);
+    let dropped = stage.world.lines[&bob].tally.dropped;
+    stage.run(6 * S);
+    let (layers, voices) = stage.got(bob);
+    assert!(layers[2] == 0 && layers[0] > 80, "{layers:?}");
+    assert!(voices >= 299, "{voices} of 300");
+    assert_eq!(
+        stage.world.lines[&bob].tally.dropped, dropped,
+        "the queue never overflowed"
+    );
+    // And back: what the narrow one carried is no bound for the wide one.
+    stage.moves(bob, "127.0.0.1:6999", Capacity::Steady(10_000_000));
+    assert_eq!(stage.world.stats().moves, 2);
+    stage.run(4 * S);
+    stage.got(bob);
+    stage.run(2 * S);
+    let (layers, _) = stage.got(bob);
+    assert!(layers[2] > 250 && layers[0] + layers[1] == 0, "{layers:?}");
+}
+
+#[test]
+fn rely_26_an_ice_restart_that_finds_the_same_way_loses_nothing_of_what_is_known_of_it() {
+    let mut stage = Stage::new();
+    let bob = stage.receiver("bob", Capacity::Steady(10_000_000));
+    stage.run(10 * S);
+    stage.got(bob);
+    let lines = stage.world.clients[bob].lines.clone();
+    stage.world.clients[bob].ufrag.push_str("again");
+    stage.world.offer(bob, &lines);
+    let check = stage.world.clients[bob].check(true);
+    stage.world.send_datagram(bob, check);
+    stage.run(3 * S);
+    let (layers, _) = stage.got(bob);
+    assert_eq!(stage.world.stats().moves, 0);
+    assert!(layers[2] > 400 && layers[0] + layers[1] == 0, "{layers:?}");
+    // Now it finds another one.
+    stage.world.clients[bob].ufrag.push_str("andagain");
+    stage.world.offer(bob, &lines);
+    stage.moves(bob, "198.51.100.9:40000", Capacity::Steady(10_000_000));
+    assert_eq!(stage.world.stats().moves, 1);
+}
+
 #[test]
 fn rely_61_a_receiver_with_room_for_the_layer_in_between_gets_it_though_nobody_wished_for_it() {
     let mut stage = Stage::new();

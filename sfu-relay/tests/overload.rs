@@ -1,16 +1,23 @@
 //! More than can be done: who comes is told so, who is here goes on, and sound outlives video.
 //!
-//! Requirements held here: RELY-65, RELY-66.
+//! Requirements held here: RELY-65, RELY-66, RELY-68.
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, Instant};
 
 use common::offers::{DD, MID, OPUS, RID, VP8};
 use common::{Line, Rtp, World, descriptor, key_descriptor};
-use relay_token::{Rights, Source};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use relay_token::{Claims, Rights, Source};
+use sfu_relay::engine::{Command, Engine, EngineConfig, Event, SessionId};
+use sfu_relay::net::dtls::Identity;
 use sfu_relay::signal::message::{ErrorCode, RelayMessage};
+use sfu_relay::{Counters, Limits};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -42,6 +49,60 @@ fn rely_65_a_busy_relay_lets_nobody_in_says_why_and_keeps_who_is_here() {
     let carol = world.join("carol");
     assert_eq!(world.clients[carol].closed, None);
     assert_eq!(world.stats().peers, 2);
+}
+
+/// One of several engines of a process in which there is room for two.
+fn engine_for_two(population: &Arc<AtomicUsize>) -> Engine {
+    let engine = Engine::new(EngineConfig {
+        identity: Identity::generate().unwrap(),
+        candidates: vec!["127.0.0.1:5000".parse().unwrap()],
+        limits: Limits {
+            peers: 2,
+            ..Limits::default()
+        },
+        rng: StdRng::seed_from_u64(1),
+        counters: Arc::new(Counters::default()),
+    });
+    engine.with_population(population.clone())
+}
+
+/// Whether somebody is let in, to the room of their name.
+fn lets_in(engine: &mut Engine, session: u64, who: &str) -> bool {
+    let claims = Claims {
+        room: format!("room of {who}"),
+        participant: who.into(),
+        rights: all(),
+        nbf: 1_000,
+        exp: 1_060,
+        jti: "j".into(),
+    };
+    let session = SessionId(session);
+    engine.handle_command(Instant::now(), Command::Join { session, claims });
+    let mut let_in = true;
+    while let Some(event) = engine.poll_event() {
+        let_in &= event
+            != Event::Close {
+                session,
+                code: ErrorCode::TooMany,
+            };
+    }
+    let_in
+}
+
+#[test]
+fn rely_68_the_limit_of_participants_is_the_processs_and_a_place_that_is_left_is_free() {
+    let population = Arc::default();
+    let (mut one, mut other) = (engine_for_two(&population), engine_for_two(&population));
+    assert!(lets_in(&mut one, 1, "alice") && lets_in(&mut other, 2, "bob"));
+    assert!(!lets_in(&mut one, 3, "carol") && !lets_in(&mut other, 4, "carol"));
+    assert!(lets_in(&mut one, 5, "alice"), "who is here may come back");
+    let closed = Command::Closed {
+        session: SessionId(2),
+        leaving: true,
+    };
+    other.handle_command(Instant::now(), closed);
+    assert!(lets_in(&mut one, 6, "carol"));
+    assert!(!lets_in(&mut other, 7, "bob"));
 }
 
 #[test]

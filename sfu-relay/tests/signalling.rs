@@ -13,13 +13,15 @@ use tokio_tungstenite::tungstenite::Message;
 
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
+const ROOM: &str = "the-board-room";
+
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 fn token(seed: u8, participant: &str, nbf: u64, exp: u64) -> String {
     let claims = Claims {
-        room: "room".into(),
+        room: ROOM.into(),
         participant: participant.into(),
         rights: Rights {
             publish: vec![Source::Camera],
@@ -170,7 +172,7 @@ async fn the_newest_connection_of_a_participant_replaces_the_older() {
 async fn a_participant_put_out_is_told_and_gone() {
     let (relay, url) = relay().await;
     let mut socket = joined(&url, "a").await;
-    relay.disconnect("room", "a").await;
+    relay.disconnect(ROOM, "a").await;
     is_refused(&mut socket, "disconnected").await;
     assert_eq!(relay.stats().peers, 0);
     let mut again = connect(&url).await;
@@ -278,4 +280,33 @@ async fn rely_52_a_draining_relay_tells_who_is_here_refuses_who_comes_says_so_an
     draining.await.unwrap();
     assert!(!relay.is_alive());
     assert!(asked(operations, "/health").await.0.contains(" 503 "));
+}
+
+#[tokio::test]
+async fn rely_53_figures_of_a_room_are_told_without_its_name_or_anybodys_and_end_with_it() {
+    let (relay, url) = relay().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let operations = listener.local_addr().unwrap();
+    let app = sfu_relay::operations(relay.clone());
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+
+    let mut alice = joined(&url, "alice-of-the-board").await;
+    let mut bob = joined(&url, "bob-of-the-board").await;
+    let (_, figures) = asked(operations, "/metrics").await;
+    let of = |figures: &str, name: &str| -> Vec<String> {
+        let lines = figures.lines().filter(|line| line.starts_with(&format!("{name}{{")));
+        lines.map(str::to_owned).collect()
+    };
+    let peers = of(&figures, "conclave_relay_room_peers");
+    assert!(peers.len() == 1 && peers[0].ends_with(" 2"), "{figures}");
+    for name in ["board", "alice", "bob", "127.0.0.1", ROOM] {
+        assert!(!figures.contains(name), "{name}");
+    }
+    alice.close(None).await.unwrap();
+    bob.close(None).await.unwrap();
+    while relay.stats().peers > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let (_, figures) = asked(operations, "/metrics").await;
+    assert!(of(&figures, "conclave_relay_room_peers").is_empty(), "{figures}");
 }

@@ -46,6 +46,7 @@ impl Engine {
 
     fn tick_peer(&mut self, now: Instant, key: Key<Peer>) {
         let Some(peer) = self.peers.get_mut(key) else { return };
+        // RELY-7: media goes on without signalling, for a while.
         if peer
             .silent_since
             .is_some_and(|since| now.saturating_duration_since(since) >= PATIENCE)
@@ -54,6 +55,7 @@ impl Engine {
             return self.remove_peer(now, key);
         }
         let Some(transport) = &mut peer.transport else { return };
+        // RELY-8: nothing authentic came, or no handshake was finished.
         if transport.is_lost(now) {
             tracing::debug!(peer = ?key, "gone: nothing heard");
             let session = peer.session;

@@ -61,8 +61,8 @@ impl Engine {
                 ssrc: consumer.ssrc,
                 ntp: report.ntp,
                 rtp: report.rtp.wrapping_add(offset),
-                packets: consumer.packets,
-                octets: consumer.octets,
+                packets: consumer.packets as u32,
+                octets: consumer.octets as u32,
             };
             let Some(transport) = self
                 .peers

@@ -18,6 +18,7 @@ impl Engine {
         let from = from.into();
         Counters::one(&self.counters.datagrams_in);
         Counters::add(&self.counters.bytes_in, datagram.len() as u64);
+        // RELY-19: whatever is malformed is counted and dropped.
         // RFC 7983: the first byte tells the protocols on one port apart.
         match datagram.first() {
             Some(0..=3) if BindingRequest::looks_like(datagram) => self.stun(now, from, datagram),
@@ -58,6 +59,13 @@ impl Engine {
             });
         }
         transport.heard = now;
+        // RELY-26: another way carries another amount.
+        if transport.ice.take_moved()
+            && let Some(line) = &mut transport.line
+        {
+            line.path_changed(now);
+            Counters::one(&self.counters.moves);
+        }
         self.demux.learn(from, peer_key, &mut transport.paths);
         self.out.send(from, answer);
         for held in self.demux.release(from) {

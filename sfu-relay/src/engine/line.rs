@@ -67,6 +67,18 @@ impl Line {
         }
     }
 
+    /// RELY-26: what goes to this receiver takes another way from now on.
+    pub(super) fn path_changed(&mut self, now: Instant) {
+        self.controller.path_changed(now);
+        self.tight = None;
+        self.next_allocation = now;
+    }
+
+    /// Bytes that wait for their turn.
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// For so many producers there is no room.
     pub(super) fn starved(&self) -> usize {
         self.told.len()

@@ -34,6 +34,7 @@ impl Engine {
         let Some(producer) = self.producers.get_mut(stream.producer) else {
             return;
         };
+        // RELY-12: its length is looked at, and where it is empty; never a byte of it.
         let payload = &bytes[packet.payload()];
         let descriptor = packet
             .extension(producer.ids.dependency_descriptor)

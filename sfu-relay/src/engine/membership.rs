@@ -2,6 +2,7 @@
 //!
 //! Requirements held here: RELY-3, RELY-4, RELY-5.
 
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use relay_token::{Claims, MAX_LIFETIME, MAX_SKEW};
@@ -38,8 +39,7 @@ impl Engine {
             return;
         };
         let known = room.peers.get(&claims.participant).copied();
-        if known.is_none() && (room.peers.len() >= self.limits.peers_per_room || self.peers.len() >= self.limits.peers)
-        {
+        if known.is_none() && room.peers.len() >= self.limits.peers_per_room {
             self.out.events.push_back(Event::Close {
                 session,
                 code: ErrorCode::TooMany,
@@ -56,12 +56,21 @@ impl Engine {
             self.remove_room_if_empty(room_key);
             return;
         }
+        if known.is_none() && !self.take_a_place() {
+            self.out.events.push_back(Event::Close {
+                session,
+                code: ErrorCode::TooMany,
+            });
+            self.remove_room_if_empty(room_key);
+            return;
+        }
         let Some(room) = self.rooms.get_mut(room_key) else {
             return;
         };
         let peer_key = match known.and_then(|key| self.peers.get_mut(key).map(|peer| (key, peer))) {
             // The same participant came back: the newest connection speaks for it, its media goes on.
             Some((key, peer)) => {
+                // RELY-5: one session speaks for a participant.
                 if let Some(old) = peer.session.replace(session) {
                     self.sessions.remove(&old);
                     self.out.events.push_back(Event::Close {
@@ -107,7 +116,16 @@ impl Engine {
         );
     }
 
-    /// What a fresh token does not allow any more ends.
+    /// RELY-68: the limit is that of the process, however its participants are spread over the threads.
+    fn take_a_place(&self) -> bool {
+        let one_more = |taken: usize| (taken < self.limits.peers).then_some(taken + 1);
+        let taken = self
+            .population
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        taken.is_ok()
+    }
+
+    /// RELY-3: what a fresh token does not allow any more ends.
     fn apply_rights(&mut self, peer_key: Key<Peer>) {
         let Some(peer) = self.peers.get(peer_key) else { return };
         let forbidden = |key: &Key<Producer>| {
@@ -210,6 +228,7 @@ impl Engine {
         let Some(peer) = self.peers.remove(peer_key) else {
             return;
         };
+        self.population.fetch_sub(1, Ordering::Relaxed);
         if let Some(session) = peer.session {
             self.sessions.remove(&session);
         }
@@ -260,6 +279,7 @@ impl Engine {
     /// Ends a producer and returns its id. The caller tells the room.
     pub(super) fn remove_producer(&mut self, key: Key<Producer>) -> Option<String> {
         let producer = self.producers.remove(key)?;
+        self.keep_figures_of_producer(&producer);
         for consumer in &producer.consumers {
             self.remove_consumer(*consumer);
         }
@@ -280,6 +300,7 @@ impl Engine {
         let Some(consumer) = self.consumers.remove(key) else {
             return;
         };
+        self.keep_figures_of_consumer(&consumer);
         if let Some(peer) = self.peers.get_mut(consumer.peer) {
             peer.consumers.retain(|other| *other != key);
         }

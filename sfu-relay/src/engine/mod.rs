@@ -12,6 +12,7 @@ mod clock;
 mod control;
 mod datagram;
 mod demand;
+mod figures;
 mod line;
 mod media;
 mod membership;
@@ -23,11 +24,14 @@ mod wishes;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use rand::rngs::StdRng;
 use relay_token::Claims;
 
+pub(crate) use self::figures::LAYERS;
+pub use self::figures::{Passed, RoomFigures};
 pub(crate) use self::line::Line;
 use self::line::Pacing;
 use self::out::Out;
@@ -146,6 +150,8 @@ pub struct Engine {
     producers: Arena<Producer>,
     consumers: Arena<Consumer>,
     sessions: HashMap<SessionId, Key<Peer>>,
+    /// Participants of all engines of the process.
+    population: Arc<AtomicUsize>,
     /// Room and participant to the moment they were put out, in seconds since 1970.
     expelled: HashMap<(String, String), u64>,
     out: Out,
@@ -175,6 +181,7 @@ impl Engine {
             producers: Arena::default(),
             consumers: Arena::default(),
             sessions: HashMap::new(),
+            population: Arc::default(),
             expelled: HashMap::new(),
             out: Out::default(),
             next_tick: None,
@@ -190,6 +197,12 @@ impl Engine {
     pub fn sharded(mut self, shard: usize) -> Self {
         self.shard = shard;
         self.demux.tell_routes();
+        self
+    }
+
+    /// One of several engines that together have no more participants than the limit: all are given the same count.
+    pub fn with_population(mut self, population: Arc<AtomicUsize>) -> Self {
+        self.population = population;
         self
     }
 

@@ -72,6 +72,7 @@ impl Engine {
             if publish[..i].iter().any(|other| other.source == p.source) {
                 return Err((ErrorCode::Offer, "a source is published twice"));
             }
+            // RELY-3: by the token alone.
             if !peer.rights.publish.contains(&p.source) {
                 return Err((ErrorCode::NotAllowed, "the token does not allow this source"));
             }

@@ -33,8 +33,9 @@ pub(crate) struct Consumer {
     pub(crate) share: Share,
     /// Packets carry transport-wide numbers, and the receiver reports on them.
     pub(crate) measured: bool,
-    pub(crate) packets: u32,
-    pub(crate) octets: u32,
+    /// Sent so far, without repetitions: packets, and bytes of payload.
+    pub(crate) packets: u64,
+    pub(crate) octets: u64,
     pub(super) formats: Vec<(Format, u8, Option<u8>)>,
     ids: ExtensionIds,
     audio: bool,
@@ -307,6 +308,7 @@ impl Consumer {
         first: u64,
         now: Instant,
     ) -> Option<RangeInclusive<u64>> {
+        // RELY-13: at a key frame only, and only to the layer that is waited for.
         if self.wants(producer, now) != Some(layer) {
             return None;
         }
@@ -389,8 +391,8 @@ impl Consumer {
         let name = (admitted.payload_type, outside as u16, timestamp, self.ssrc);
         self.header(name, (slot.descriptor(), marker), transport, out);
         out.extend_from_slice(slot.payload());
-        self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(slot.payload().len() as u32);
+        self.packets += 1;
+        self.octets += slot.payload().len() as u64;
     }
 
     pub(super) fn header(

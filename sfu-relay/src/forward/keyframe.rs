@@ -15,11 +15,17 @@ pub(crate) struct KeyFrameRequests {
     wanted: bool,
     last: Option<Instant>,
     attempts: u32,
+    sent: u64,
 }
 
 impl KeyFrameRequests {
     pub(crate) fn want(&mut self) {
         self.wanted = true;
+    }
+
+    /// Requests sent so far.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
     }
 
     /// A key frame is here: nobody waits any more.
@@ -36,6 +42,7 @@ impl KeyFrameRequests {
         if !self.wanted {
             return false;
         }
+        // RELY-14: one for all who wait, and not again before the pause is over.
         let pause = INTERVAL * (1 << self.attempts.saturating_sub(PROMPT_ATTEMPTS).min(MAX_DOUBLINGS));
         if self
             .last
@@ -44,6 +51,7 @@ impl KeyFrameRequests {
             return false;
         }
         self.last = Some(now);
+        self.sent += 1;
         if answers_seen {
             self.attempts = self.attempts.saturating_add(1);
         } else {

@@ -40,6 +40,8 @@ pub(crate) struct Layer {
     start: Option<Instant>,
     sequence: Unwrapper,
     last_packet: Option<Instant>,
+    /// Packets and bytes of payload so far.
+    taken_in: (u64, u64),
     announced: VecDeque<u32>,
     /// First packet and time of arrival of the newest key frame.
     key_frame: Option<(u64, Instant)>,
@@ -77,6 +79,7 @@ impl Layer {
             start: None,
             sequence: Unwrapper::default(),
             last_packet: None,
+            taken_in: (0, 0),
             announced: VecDeque::new(),
             key_frame: None,
             key_frames_known: false,
@@ -108,6 +111,8 @@ impl Layer {
             return None;
         }
         self.missing.arrived(number);
+        self.taken_in.0 += 1;
+        self.taken_in.1 += packet.payload.len() as u64;
         self.measure(frame.as_ref(), packet.payload.len(), now);
         if !packet.recovered {
             let start = *self.start.get_or_insert(now);
@@ -225,6 +230,11 @@ impl Layer {
     pub(crate) fn fresh_key_frame(&self, now: Instant) -> Option<u64> {
         let (first, at) = self.key_frame?;
         (now.saturating_duration_since(at) <= FRESH && self.ring.get(first).is_some()).then_some(first)
+    }
+
+    /// Packets and bytes of payload so far, each once.
+    pub(crate) fn taken_in(&self) -> (u64, u64) {
+        self.taken_in
     }
 
     pub(crate) fn key_frames_known(&self) -> bool {

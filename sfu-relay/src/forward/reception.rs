@@ -33,6 +33,12 @@ impl Reception {
         }
     }
 
+    /// Packets that did not come. Those that came by retransmission count here as well, as in any report.
+    pub(crate) fn lost(&self) -> u64 {
+        let expected = self.base.map_or(0, |base| self.highest - base + 1);
+        expected.saturating_sub(self.received)
+    }
+
     pub(crate) fn sender_report(&mut self, report: SenderReport, now: Instant) {
         self.sender_report = Some((report, now));
     }

@@ -106,6 +106,7 @@ impl Consumer {
         transport: Option<u16>,
         out: &mut Vec<u8>,
     ) -> Option<()> {
+        // RELY-15: on an SSRC of its own, or not at all.
         let rtx_ssrc = self.rtx_ssrc?;
         let slot = producer.layers.get(usize::from(sent.layer))?.ring.get(sent.number)?;
         let rtx_type = self.payload_type(producer, slot.payload_type)?.1?;

@@ -28,6 +28,9 @@ pub(crate) struct IceLite {
     /// Where we send. Set by the first authenticated request, moved by nominations.
     path: Option<Remote>,
     nominated: bool,
+    /// Where we sent last, also while there is no way.
+    last: Option<Remote>,
+    moved: bool,
     /// The first 64 bits of transaction ids seen, oldest overwritten.
     seen: Vec<u64>,
     next_seen: usize,
@@ -61,6 +64,8 @@ impl IceLite {
             remote_ufrag,
             path: None,
             nominated: false,
+            last: None,
+            moved: false,
             seen: Vec::new(),
             next_seen: 0,
             allowance: BURST,
@@ -76,9 +81,9 @@ impl IceLite {
 
     /// An ICE restart (RFC 8445 section 9): new credentials, while media goes on along the old path until a new one is nominated.
     pub(crate) fn restart(&mut self, remote_ufrag: String, shard: usize, rng: &mut impl RngCore, now: Instant) {
-        let path = self.path;
+        let (path, last) = (self.path, self.last);
         *self = IceLite::new(remote_ufrag, shard, rng, now);
-        self.path = path;
+        (self.path, self.last) = (path, last);
         self.nominated = path.is_some();
     }
 
@@ -99,6 +104,7 @@ impl IceLite {
         known: bool,
         out: &mut Vec<u8>,
     ) -> Checked {
+        // RELY-10: before anything is remembered or answered.
         if request.remote_ufrag != self.remote_ufrag || !request.verify(&self.key) {
             return Checked::Unauthenticated;
         }
@@ -114,14 +120,18 @@ impl IceLite {
         }
         // RELY-40: a nomination moves the path, at any time: this is how a client changes its network. Before the first one, the newest
         // address that proved itself is used, so that DTLS need not wait.
-        if fresh && request.use_candidate {
+        if fresh && (request.use_candidate || !self.nominated) {
             self.path = Some(from);
-            self.nominated = true;
-        } else if fresh && !self.nominated {
-            self.path = Some(from);
+            self.nominated |= request.use_candidate;
+            self.moved |= self.last.replace(from).is_some_and(|last| last != from);
         }
         request.success(from.address(), &self.key, out);
         Checked::Answered
+    }
+
+    /// Whether another way was taken than the one before, since this was asked last. An ICE restart that finds the same way moved nothing.
+    pub(crate) fn take_moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
     }
 
     /// The connection that a path was is gone. `true`: media went along it, and waits for the next check.

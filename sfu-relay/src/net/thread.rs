@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::batch::Receiver;
 use super::handover::{Mailbox, News};
@@ -21,7 +21,7 @@ use super::socket::Sockets;
 use super::stun::BindingRequest;
 use super::tcp::door::{self, Place, Places};
 use super::tcp::{self, Caller, Connection, Happening};
-use crate::engine::{Command, Engine, Event, SessionId};
+use crate::engine::{Command, Engine, Event, RoomFigures, SessionId};
 use crate::signal::message::{ErrorCode, RelayMessage};
 use crate::stats::Counters;
 
@@ -40,6 +40,8 @@ pub(crate) enum Input {
     Command(Command),
     /// Somebody came by TCP and named a peer of this thread.
     Caller(Box<Caller>),
+    /// Somebody asks for the rooms' figures.
+    Figures(oneshot::Sender<Vec<RoomFigures>>),
     /// All sessions are to find another relay.
     Farewell,
     Shutdown,
@@ -282,6 +284,8 @@ impl Thread {
                 self.engine.handle_command(Instant::now(), command);
             }
             Input::Caller(caller) => self.admit(*caller),
+            // Who does not wait any more needs no answer.
+            Input::Figures(asked) => drop(asked.send(self.engine.rooms())),
             Input::Farewell => {
                 for (session, outbox) in &self.outboxes {
                     let message = RelayMessage::Error {

@@ -1,16 +1,21 @@
-//! One receiver's line: what it carries, found out from what its reports say of the packets sent to it.
+//! One receiver's line: what it carries, found out from what its reports say of the packets sent to it ([`estimating`]), and by trying more
+//! for a moment ([`probing`]).
 //!
 //! Requirements held here: RELY-21, RELY-22.
 
+mod estimating;
+mod probing;
+
 use std::time::Instant;
 
-use super::delay::{Delay, Signal};
+use super::delay::Delay;
 use super::history::History;
 use super::loss::Loss;
 use super::pacer::Pacer;
-use super::probe::{Found, Measured, Running};
+use super::probe::{Measured, Running};
 use super::rate::{Meter, Rate};
 use crate::rtp::twcc::report::{Report, ReportError};
+use probing::PROBE_PAUSES_US;
 
 /// What a line is thought to carry before anything is known of it.
 pub const START: Rate = Rate::kilobits(500);
@@ -24,28 +29,9 @@ pub const OVERHEAD: usize = 28;
 
 const MILLI: u64 = 1_000;
 const SECOND: u64 = 1_000_000;
-/// What arrives is looked at over this long, and what is sent.
-const DELIVERED_US: u64 = 300 * MILLI;
-const SENT_US: u64 = 500 * MILLI;
-/// Growth a second: far from any rate at which a queue was seen, and near it.
-const GROWTH: (f64, f64) = (0.14, 0.03);
-/// Near: within these shares of the capacity seen.
-const NEAR: (f64, f64) = (0.88, 1.2);
-/// A capacity seen is remembered for this long.
-const MEMORY_US: u64 = 30 * SECOND;
 /// A queue is expected where more than this share of the estimate is sent at once, but none longer than this: bursts are excused, and too much
 /// all the time is not.
 const EXCUSED: (f64, u64) = (1.05, 150 * MILLI);
-/// Nothing grows while less than this share of the target is used.
-const USED: f64 = 0.8;
-/// Probes follow each other after this long when they find nothing, and ever more slowly.
-const PROBE_PAUSES_US: (u64, u64) = (1_500 * MILLI, 8 * SECOND);
-/// Where the line is not used, a queue has to be this long to be believed.
-const DOUBTFUL_US: u64 = 60 * MILLI;
-/// A queue of this length ends a probe.
-const PROBE_QUEUE_US: u64 = 120 * MILLI;
-/// Without reports for this long, the line is thought to be worse.
-const SILENCE_US: u64 = 600 * MILLI;
 
 /// Why a report was not used. Nothing changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +59,8 @@ pub struct Demand {
 pub struct Controller {
     start: Instant,
     history: History,
+    /// The first packet that went the way it goes now.
+    since: u64,
     delay: Delay,
     loss: Loss,
     pacer: Pacer,
@@ -117,6 +105,7 @@ impl Controller {
         Controller {
             start: now,
             history: History::default(),
+            since: 0,
             delay: Delay::new(),
             loss: Loss::default(),
             pacer: Pacer::new(UNHEARD),
@@ -146,6 +135,22 @@ impl Controller {
             limit_seen: false,
             waiting: 0,
         }
+    }
+
+    /// Packets take another way from now on. What was known was known of the old one, and what is still to be heard of that changes nothing;
+    /// numbers go on, for the receiver is the same.
+    pub fn path_changed(&mut self, now: Instant) {
+        let history = std::mem::take(&mut self.history);
+        *self = Controller {
+            since: history.next(),
+            history,
+            expected: (0, self.micros(now)),
+            last_update: self.micros(now),
+            demand: self.demand,
+            last_probe: self.last_probe,
+            waiting: self.waiting,
+            ..Controller::new(self.start)
+        };
     }
 
     fn micros(&self, now: Instant) -> u64 {
@@ -266,6 +271,9 @@ impl Controller {
         let mut newest_sent = None;
         for (number, status) in (first..end).zip(report.statuses()) {
             match status {
+                // RELY-26: of the way before.
+                Some(_) if number < self.since => drop(self.history.arrived(number)),
+                None if number < self.since => drop(self.history.missing(number)),
                 None => {
                     if let Some(sent) = self.history.missing(number) {
                         news = true;
@@ -313,153 +321,6 @@ impl Controller {
         Ok(())
     }
 
-    /// What arrived lately. Where that was much at last, the line may have had less to carry before.
-    fn delivered(&self) -> Rate {
-        let rate = |window| self.arrived.rate(self.newest_arrival, window);
-        rate(DELIVERED_US).max(rate(DELIVERED_US / 2))
-    }
-
-    fn update(&mut self, now: u64, end: u64) {
-        let passed = now.saturating_sub(self.last_update).min(300 * MILLI);
-        self.last_update = now;
-        self.next_silence = now + SILENCE_US + 2 * self.round_trip;
-        let used = self.sent.rate(now, SENT_US) > self.estimate().times(USED);
-        self.loss
-            .judge(now, (self.estimate(), used), self.delivered(), self.round_trip);
-        let probing = self.measured.is_some();
-        if probing {
-            self.follow_probe(now, end);
-        } else {
-            match self.delay.signal() {
-                Signal::Queue => self.decrease(now),
-                Signal::Hold => {}
-                Signal::Clear => self.increase(now, passed),
-            }
-        }
-        self.target = self.target.clamp(LEAST, MOST);
-        self.set_pace(now);
-    }
-
-    /// A queue: as much is sent as arrives, and less, so that the queue is gone in about half a second.
-    fn decrease(&mut self, now: u64) {
-        if self.last_decrease != 0 && now < self.last_decrease + self.round_trip + 150 * MILLI {
-            return;
-        }
-        let queue = self.delay.queue();
-        if queue < DOUBTFUL_US && self.carries_what_is_sent(now) {
-            return;
-        }
-        let stays = self.stuck.0 > 0 && queue * 10 > self.stuck.0 * 9;
-        self.stuck = (
-            queue,
-            if stays && self.is_held_to() {
-                self.stuck.1 + 1
-            } else {
-                0
-            },
-        );
-        if self.stuck.1 >= 3 {
-            // Less and less is sent and the queue does not move: the way has become longer.
-            self.delay.rebase();
-            self.stuck = (0, 0);
-            return;
-        }
-        let delivered = self.delivered();
-        let known = match self.capacity {
-            Some((known, _)) if (0.8..1.25).contains(&known.share_of(delivered)) => {
-                known.times(0.6) + delivered.times(0.4)
-            }
-            _ => delivered,
-        };
-        self.capacity = Some((known, now));
-        let share = (0.92 - queue as f64 / SECOND as f64).max(0.5);
-        self.target = self.target.min(delivered.times(share));
-        self.last_decrease = now;
-        self.resumed = false;
-        self.limit_seen = true;
-        self.next_probe = self.next_probe.max(now + PROBE_PAUSES_US.0);
-    }
-
-    /// Less is sent than may be, and all of it arrives as fast: a short queue is somebody else's, or none.
-    fn carries_what_is_sent(&self, now: u64) -> bool {
-        let sent = self.sent.rate(now, SENT_US);
-        sent < self.estimate().times(USED) && self.arrived.rate(self.newest_arrival, SENT_US) > sent.times(0.92)
-    }
-
-    /// Whether what is sent follows the target, so that its effect can be seen.
-    fn is_held_to(&self) -> bool {
-        self.sent.rate(self.last_update, DELIVERED_US) < self.estimate().times(1.15)
-    }
-
-    fn increase(&mut self, now: u64, passed: u64) {
-        let capacity = self.capacity.filter(|(_, at)| now.saturating_sub(*at) < MEMORY_US);
-        if !self.resumed && self.delay.is_drained() {
-            self.resumed = true;
-            self.stuck = (0, 0);
-            if let Some((capacity, _)) = capacity {
-                self.target = self.target.max(capacity.times(0.95).min(self.delivered().times(1.5)));
-            }
-        }
-        // What arrives without making a queue is carried, whatever was thought.
-        self.target = self.target.max(self.arrived.rate(self.newest_arrival, SENT_US));
-        if self.sent.rate(now, SENT_US) < self.estimate().times(USED) || self.target > self.demand.all.times(1.3) {
-            return; // more is not needed, or would not be known to arrive
-        }
-        let near = capacity.is_some_and(|(capacity, _)| {
-            let share = self.target.share_of(capacity);
-            (NEAR.0..NEAR.1).contains(&share)
-        });
-        let growth = if near { GROWTH.1 } else { GROWTH.0 };
-        let grown = self.target.times(1.0 + growth * passed as f64 / SECOND as f64) + Rate::bits(passed / 50);
-        let most = self.delivered().times(1.5) + Rate::kilobits(20);
-        self.target = self.target.max(grown.min(most));
-    }
-
-    fn follow_probe(&mut self, now: u64, end: u64) {
-        if self.delay.queue() > PROBE_QUEUE_US && self.probe.take().is_some() {
-            self.probe_end = Some((self.history.next(), now + self.round_trip + 200 * MILLI));
-        }
-        if self.probe_end.is_some_and(|(number, _)| end >= number) {
-            self.end_probe(now);
-        }
-    }
-
-    /// All of a probe's packets were reported on, or nothing more is to be heard of them.
-    fn end_probe(&mut self, now: u64) {
-        self.probe_end = None;
-        let measured = self.measured.take();
-        let found = measured.and_then(|measured| {
-            // What this line loses whatever is sent has been carried as well.
-            let lost = measured.lost().min(self.loss.usual()).min(0.5);
-            let found = measured.found()?;
-            Some(Found {
-                rate: found.rate.times(1.0 / (1.0 - lost)),
-                ..found
-            })
-        });
-        match found {
-            Some(Found { rate, saturated: false }) => {
-                self.loss.raise(rate);
-                self.target = self.target.max(rate);
-                self.probe_pause = PROBE_PAUSES_US.0;
-                self.next_probe = now + 100 * MILLI;
-            }
-            Some(Found { rate, saturated: true }) => {
-                self.loss.raise(rate);
-                self.limit_seen = true;
-                self.target = self.target.max(rate);
-                self.capacity = Some((rate.times(1.05), now));
-                self.pause_probes(now);
-            }
-            None => self.pause_probes(now),
-        }
-    }
-
-    fn pause_probes(&mut self, now: u64) {
-        self.next_probe = now + self.probe_pause;
-        self.probe_pause = (self.probe_pause * 2).min(PROBE_PAUSES_US.1);
-    }
-
     /// At least every 20 ms.
     pub fn tick(&mut self, now: Instant) {
         let now = self.micros(now);
@@ -475,47 +336,6 @@ impl Controller {
             self.begin_probe(now);
         }
         self.set_pace(now);
-    }
-
-    fn notice_silence(&mut self, now: u64) {
-        let Some(last) = self.last_feedback.filter(|_| now >= self.next_silence) else {
-            return;
-        };
-        if self
-            .history
-            .oldest_unknown()
-            .is_none_or(|sent| sent + SILENCE_US > now || sent < last.saturating_sub(SECOND))
-        {
-            return;
-        }
-        self.before_silence = self.before_silence.max(Some(self.estimate()));
-        self.target = self.target.times(0.7).max(LEAST);
-        self.next_silence = now + 400 * MILLI;
-    }
-
-    fn probe_is_due(&self, now: u64) -> bool {
-        let heard = self.last_feedback.is_some_and(|last| now < last + SILENCE_US);
-        heard
-            && self.probe.is_none()
-            && self.measured.is_none()
-            && now >= self.next_probe
-            && self.demand.next > self.estimate()
-            && self.delay.signal() == Signal::Clear
-    }
-
-    fn begin_probe(&mut self, now: u64) {
-        let estimate = self.estimate();
-        let factor = if self.limit_seen { 1.5 } else { 2.5 };
-        let mut rate = estimate
-            .times(factor)
-            .max(self.demand.next.times(1.1).min(estimate.times(2.0)));
-        if let Some(before) = self.before_silence.take() {
-            rate = rate.max(before.times(0.9));
-        }
-        rate = rate.min(self.demand.all.times(1.2)).max(estimate.times(1.2)).min(MOST);
-        self.last_probe = self.last_probe % u8::MAX + 1;
-        self.probe = Some(Running::new(self.last_probe, rate, now));
-        self.measured = Some(Measured::new(self.last_probe));
     }
 
     /// Whether [`Controller::padding`] is to be asked every few milliseconds.
