@@ -271,6 +271,6 @@ fn rely_67_a_participant_that_floods_costs_no_more_the_longer_it_does() {
         stats.stun_refused + stats.stun_unauthenticated + stats.unknown,
         stats.reports_refused,
     ] {
-        assert!(count > 100, "{stats:?}");
+        assert!(count > 50, "{stats:?}");
     }
 }

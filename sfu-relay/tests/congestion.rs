@@ -254,7 +254,7 @@ fn rely_22_who_never_reports_is_sent_no_probe_and_no_more_than_at_first() {
         pair.controller.tick(pair.now);
         assert_eq!(pair.controller.padding(pair.now), 0);
     }
-    assert_eq!(pair.controller.estimate(), sfu_relay::congestion::START);
+    assert_eq!(pair.controller.estimate(), START);
 }
 
 #[test]

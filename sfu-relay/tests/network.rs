@@ -9,8 +9,8 @@ mod live;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use common::offers::{MID, OPUS, VP8};
-use common::{Client, Line, Rtp};
+use common::offers::{DD, MID, OPUS, VP8};
+use common::{Client, Line, Rtp, key_descriptor};
 use live::{Live, Place};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
