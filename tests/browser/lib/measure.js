@@ -63,8 +63,8 @@ function sentOn({ sent, pictures }, ssrc) {
   return entry?.framesSent ?? entry?.framesEncoded ?? 0;
 }
 
-/** Several spatial layers in one stream. @param {{ scalabilityMode?: string }} outbound */
-export const layersInside = ({ scalabilityMode = "" }) => /^L[23]T/.test(scalabilityMode);
+/** Several spatial layers in one stream, or there were a moment ago. @param {{ rid?: string, scalabilityMode?: string }} outbound */
+const layersInside = ({ rid, scalabilityMode = "" }) => rid === undefined && /^L[123]T3/.test(scalabilityMode);
 
 /**
  * Sound that a listener got over a span, stream by stream: how much of it was made up by the browser because nothing came, and
