@@ -132,6 +132,8 @@ fn scenario(args: &Args, number: usize, name: &str, profile: &Profile) -> Result
         swarm.run_until(PATIENCE, |swarm| swarm.peers[publisher].is_connected())?,
         "the publisher did not connect"
     );
+    // Some relays take a moment until a publisher can be asked for.
+    swarm.run(SETTLE / 4)?;
     let descriptor = target.takes_descriptor();
     swarm
         .streams
@@ -179,7 +181,7 @@ fn scenario(args: &Args, number: usize, name: &str, profile: &Profile) -> Result
         "longer_than_ms": FREEZE.as_millis(),
         "freezes_a_minute": freezes.len() as f64 * 60.0 / watched,
         "longest_freeze_ms": freezes.iter().max().map_or(0, Duration::as_millis),
-        "frozen_share": freezes.iter().map(Duration::as_secs_f64).sum::<f64>() / watched,
+        "frozen_share": freezes.iter().sum::<Duration>().as_secs_f64() / watched,
         "shown_share": sum(|tally| tally.shown) as f64 / (u64::from(frames) * args.viewers as u64).max(1) as f64,
         "lost_on_the_way": lost_on_the_way,
         "lost_after_repair": 1.0 - (sum(|tally| tally.packets) as f64 / expected).min(1.0),
