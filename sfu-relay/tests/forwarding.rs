@@ -297,6 +297,37 @@ fn without_a_descriptor_the_senders_word_tells_key_frames() {
 }
 
 #[test]
+fn a_key_frame_behind_a_wide_gap_starts_a_view_whose_numbers_go_on() {
+    for gap in [1, 15, 16, 17, 40] {
+        let mut world = World::new();
+        let alice = world.enter("alice", &[Line::camera("v", CAMERA).without_descriptor()]);
+        let camera = world.producer(alice, Source::Camera);
+        let bob = world.enter("bob", &[Line::receive("0", false, &camera).without_descriptor()]);
+        let ssrc = world.clients[bob].announced("0").0;
+        let plain = |n: u16| {
+            let mut packet = frame(CAMERA, n, false);
+            packet.extensions.truncate(1);
+            packet
+        };
+        world.rtp(alice, &plain(1));
+        let key = 2 + gap;
+        world.rtp(alice, &plain(key));
+        world.command(Command::KeyFrameSent {
+            session: world.clients[alice].session,
+            producer: camera,
+            ssrc: CAMERA,
+            rtp_timestamp: 90_000 + 3_000 * u32::from(key),
+        });
+        for n in key + 1..key + 4 {
+            world.rtp(alice, &plain(n));
+        }
+        let expected: Vec<String> = (key..key + 4).map(|n| format!("frame {n} of 500")).collect();
+        assert_eq!(payloads(&world, bob, ssrc), expected, "a gap of {gap}");
+        assert!(is_consecutive(&sequences(&world, bob, ssrc)), "a gap of {gap}");
+    }
+}
+
+#[test]
 fn where_nothing_tells_key_frames_the_stream_starts_after_a_second_as_it_is() {
     let mut world = World::new();
     let alice = world.enter("alice", &[Line::camera("v", CAMERA).without_descriptor()]);

@@ -9,7 +9,7 @@ use super::layer::Arrival;
 use super::producer::Producer;
 use super::repeat::{SENT, SENT_SOUND, Sent};
 use super::rewrite::Rewriter;
-use super::ring::Slot;
+use super::ring::{MAX_GAP, Slot};
 use super::svc::Selection;
 use crate::arena::Key;
 use crate::congestion::allocation::Share;
@@ -278,10 +278,8 @@ impl Consumer {
             return None;
         }
         if self.audio {
-            if self.layer().is_none() {
-                self.start(producer, layer, arrival.number, now);
-            }
-            return Some(arrival.number..=arrival.number);
+            let flows = self.layer().is_some() || self.start(producer, layer, arrival.number, now);
+            return flows.then_some(arrival.number..=arrival.number);
         }
         if self.layer() == Some(layer) {
             return Some(arrival.number..=arrival.number);
@@ -294,8 +292,8 @@ impl Consumer {
             && now.saturating_duration_since(since) >= BLIND_START
             && self.wants(producer, now) == Some(layer)
         {
-            self.start(producer, layer, arrival.number, now);
-            return Some(arrival.number..=arrival.number);
+            let flows = self.start(producer, layer, arrival.number, now);
+            return flows.then_some(arrival.number..=arrival.number);
         }
         None
     }
@@ -313,14 +311,14 @@ impl Consumer {
             return None;
         }
         let highest = producer.layers[layer].highest()?;
-        self.start(producer, layer, first, now);
-        Some(first..=highest)
+        self.start(producer, layer, first, now).then_some(first..=highest)
     }
 
-    fn start(&mut self, producer: &Producer, layer: usize, first: u64, now: Instant) {
-        let slots = (first..first + 16).find_map(|number| producer.layers[layer].ring.get(number));
-        let Some(timestamp) = slots.map(|slot| slot.timestamp) else {
-            return;
+    /// `false`: nothing of what begins there is here.
+    fn start(&mut self, producer: &Producer, layer: usize, first: u64, now: Instant) -> bool {
+        let first_here = (first..=first + MAX_GAP).find_map(|number| producer.layers[layer].ring.get(number));
+        let Some(timestamp) = first_here.map(|slot| slot.timestamp) else {
+            return false;
         };
         let offset = self
             .layer()
@@ -329,6 +327,7 @@ impl Consumer {
         self.rewriter.start(first, timestamp, offset, now);
         self.selection.reset();
         self.flow = Flow::On { layer };
+        true
     }
 
     /// The two layers' clocks are related by the sender's reports: each maps its RTP clock to the same wall clock.

@@ -7,6 +7,9 @@ use super::svc::Frame;
 /// Packets kept: some three seconds of a camera at 1.5 Mbit/s.
 pub(crate) const CAPACITY: usize = 512;
 
+/// Missing packets before the first one found of a frame that are counted in.
+pub(crate) const MAX_GAP: u64 = 16;
+
 /// One packet. Slots are reused with their buffers, so a running stream allocates nothing.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Slot {
@@ -92,7 +95,7 @@ impl Ring {
             self.get(*number)
                 .is_some_and(|slot| slot.timestamp == timestamp && !slot.padding_only)
         })?;
-        for _ in 0..16 {
+        for _ in 0..MAX_GAP {
             if first <= oldest.max(1) || self.get(first - 1).is_some() {
                 break;
             }
