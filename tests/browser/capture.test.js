@@ -149,11 +149,15 @@ for (const { codec, kinds } of CALLS) {
         }
         const rows = Object.entries(found).map(([of, { fields, most, packets }]) => {
           assert.ok(packets > 50, `${packets} packets of ${of} were recognised`);
-          return { of, row: `| ${SHOWN[kind]} | ${SHOWN[of]} | ${list(fields)} | ${most} |` };
+          return { of, most, row: `| ${SHOWN[kind]} | ${SHOWN[of]} | ${list(fields)} |` };
         });
-        for (const { row } of rows) t.diagnostic(row);
-        for (const { of, row } of rows) {
-          assert.deepEqual(rowsOf(page, "Payload descriptors that the relay could read and does not", [SHOWN[kind], SHOWN[of]]), [row]);
+        for (const { row, most } of rows) t.diagnostic(`${row} ${most} |`);
+        for (const { of, row, most } of rows) {
+          const told = rowsOf(page, "Payload descriptors that the relay could read and does not", [SHOWN[kind], SHOWN[of]]);
+          const [, fieldsTold, mostTold] = told.length === 1 ? (/^(.*\|) (\d+) \|$/.exec(told[0]) ?? []) : [];
+          assert.equal(fieldsTold, row, told.join("\n"));
+          // How long the longest is depends on how many layers were made just then.
+          assert.ok(most <= Number(mostTold), `${most} bytes, and the page says at most ${mostTold}`);
         }
       });
     }

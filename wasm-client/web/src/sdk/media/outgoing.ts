@@ -7,6 +7,10 @@ import { attach, type Way } from "./attach";
 import { hasLayersInside, makeLayersInside, setActive } from "./codec";
 import type { EngineWorker } from "../engine-worker";
 
+/** Parameters that the browser refused are set again after so long, and so many times in a row. */
+const ENCODE_AGAIN_MS = 250;
+const MOST_REFUSALS = 20;
+
 export type OutgoingState = "idle" | "held" | "sent" | "unsealed";
 
 export class Outgoing {
@@ -22,6 +26,7 @@ export class Outgoing {
   /** CLNT-32: the layers that somebody wants; null: the relay said nothing of that. */
   #wanted: readonly number[] | null = null;
   #keysThere = false;
+  #refusals = 0;
   #stopped = false;
   #closed = false;
 
@@ -146,7 +151,13 @@ export class Outgoing {
             .map((encoding, layer) => setActive(encoding, has && (wanted?.includes(layer) ?? true)))
             .includes(true);
     if (!changed) return;
-    await sender.setParameters(parameters).catch(() => undefined);
+    try {
+      await sender.setParameters(parameters);
+      this.#refusals = 0;
+    } catch {
+      // Browsers refuse parameters that were read before a description changed them. What is wanted is told once only.
+      if (++this.#refusals <= MOST_REFUSALS) setTimeout(() => this.#encodeSoon(), ENCODE_AGAIN_MS);
+    }
   }
 
   async #encodeNothing(): Promise<void> {
