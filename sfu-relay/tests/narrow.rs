@@ -55,10 +55,12 @@ impl Stage {
 
     /// Somebody who sees and hears Alice over this line.
     fn receiver(&mut self, name: &str, capacity: Capacity) -> usize {
-        let lines = [
-            Line::receive("0", false, &self.camera),
-            Line::receive("1", true, &self.microphone),
-        ];
+        let sound = Line::receive("1", true, &self.microphone);
+        self.receiver_with(name, capacity, sound)
+    }
+
+    fn receiver_with(&mut self, name: &str, capacity: Capacity, sound: Line) -> usize {
+        let lines = [Line::receive("0", false, &self.camera), sound];
         let index = self.world.enter(name, &lines);
         let profile = Profile {
             capacity,
@@ -318,6 +320,28 @@ fn rely_25_where_video_has_no_room_sound_goes_on_and_the_client_is_told_of_each_
     assert!(layers.iter().sum::<usize>() > 100, "{layers:?}");
 }
 
+/// Sound that is repeated where it gets lost has no transport-wide numbers (RELY-15): where only sound flows, nothing is reported on.
+#[test]
+fn rely_25_video_that_had_no_room_comes_back_though_of_the_sound_alone_nothing_is_reported() {
+    let mut stage = Stage::new();
+    let sound = Line {
+        codecs: Some((
+            "111",
+            "a=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 transport-cc\r\na=rtcp-fb:111 nack\r\n",
+        )),
+        ..Line::receive("1", true, &stage.microphone)
+    };
+    let narrow = stage.receiver_with("narrow", steps(&[(0, 3_000), (10, 110), (40, 3_000)]), sound);
+    stage.run(38 * S);
+    assert_eq!(stage.told(narrow).last(), Some(&vec![stage.camera.clone()]));
+    stage.got(narrow);
+    stage.run(22 * S);
+    assert_eq!(stage.told(narrow).last(), Some(&Vec::new()));
+    let (layers, voices) = stage.got(narrow);
+    assert!(layers[2] > 100, "the best layer within twenty seconds: {layers:?}");
+    assert!(voices >= 1_080, "{voices} of 1,100");
+}
+
 #[test]
 fn rely_21_all_streams_of_a_leg_share_one_row_of_transport_wide_numbers() {
     let mut stage = Stage::new();
@@ -415,4 +439,36 @@ fn rely_22_a_report_from_whoever_negotiated_none_is_refused() {
     Writer::new(&mut report).transport_cc(1, 2, &recorder.feedback().unwrap());
     stage.world.rtcp(alice, report);
     assert_eq!(stage.world.stats().reports_refused, 1);
+}
+
+/// Nothing arrives for five seconds, and then as much as before: what was taken away for want of reports is given back with the first of them.
+#[test]
+fn rely_25_after_an_outage_the_picture_is_back_within_a_second_and_stays() {
+    let mut stage = Stage::new();
+    let receiver = stage.receiver("receiver", steps(&[(0, 10_000), (10, 0), (15, 10_000)]));
+    stage.run(15 * S);
+    assert_eq!(stage.told(receiver).last(), Some(&vec![stage.camera.clone()]));
+    stage.got(receiver);
+    stage.run(S);
+    stage.got(receiver);
+    for second in 1..9 {
+        stage.run(S);
+        let (layers, voices) = stage.got(receiver);
+        assert!(layers[2] > 200 && voices >= 49, "second {second}: {layers:?}, {voices}");
+    }
+    assert_eq!(stage.told(receiver).last(), Some(&Vec::new()));
+}
+
+/// The same, but the line is another one afterwards: not a second try at what does not fit.
+#[test]
+fn rely_25_after_an_outage_a_line_that_became_narrow_is_not_filled_again_and_again() {
+    let mut stage = Stage::new();
+    let receiver = stage.receiver("receiver", steps(&[(0, 10_000), (10, 0), (15, 400)]));
+    stage.run(20 * S);
+    stage.got(receiver);
+    stage.run(20 * S);
+    let (layers, voices) = stage.got(receiver);
+    assert_eq!(layers[2], 0, "{layers:?}");
+    assert!(layers[0] + layers[1] > 400, "{layers:?}");
+    assert!(voices >= 990, "{voices} of 1,000");
 }

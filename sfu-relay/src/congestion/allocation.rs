@@ -54,6 +54,12 @@ impl Default for Share {
 }
 
 impl Share {
+    /// What was taken away was not taken for want of room.
+    pub(crate) fn forgive(&mut self) {
+        self.not_before = None;
+        self.pause = PAUSES.0;
+    }
+
     fn may_grow(&self, now: Instant) -> bool {
         self.not_before.is_none_or(|at| now >= at)
     }
@@ -63,7 +69,11 @@ impl Share {
         if layer > self.layer {
             self.given = Some(now);
         } else if layer < self.layer && (self.given.is_some() || self.layer != Some(u8::MAX)) {
-            let short = self.given.is_some_and(|at| now.saturating_duration_since(at) < LASTED);
+            // Once for what was given: whoever falls step by step was given nothing in between.
+            let short = self
+                .given
+                .take()
+                .is_some_and(|at| now.saturating_duration_since(at) < LASTED);
             self.pause = if short {
                 (self.pause * 2).min(PAUSES.1)
             } else {

@@ -95,6 +95,15 @@ impl Delay {
         }
     }
 
+    /// Nothing was sent for so long that a queue of ours is gone. What an empty one's delay is stays known.
+    pub(super) fn start_anew(&mut self) {
+        self.window = None;
+        self.points = [Point::default(); POINTS];
+        self.count = 0;
+        self.above = 0;
+        self.signal = Signal::Clear;
+    }
+
     fn base(&self) -> i64 {
         self.least.iter().copied().min().unwrap_or(i64::MAX)
     }

@@ -2,8 +2,9 @@
 
 use super::rate::Rate;
 
-/// How long a probe takes.
+/// How long a probe takes, at rates at which that is enough for a result; and the bytes that are enough where all is padding.
 const LENGTH_US: u64 = 70_000;
+const ENOUGH: u64 = 2_000;
 /// Packets that have to have arrived for a result.
 const PACKETS: u32 = 5;
 /// What arrives at less than this share of the rate at which it was sent has filled the line.
@@ -27,7 +28,7 @@ impl Running {
             id,
             rate,
             began: now,
-            until: now + LENGTH_US,
+            until: now + LENGTH_US.max(rate.micros_for(ENOUGH)),
             sent: 0,
         }
     }

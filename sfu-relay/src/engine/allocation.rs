@@ -26,6 +26,13 @@ impl Engine {
             return;
         };
         line.next_allocation = now + INTERVAL;
+        if line.controller.has_recovered() {
+            for key in &peer.consumers {
+                if let Some(consumer) = self.consumers.get_mut(*key) {
+                    consumer.share.forgive();
+                }
+            }
+        }
         let mut streams = std::mem::take(&mut self.streams);
         streams.clear();
         let mut sound = Rate::ZERO;

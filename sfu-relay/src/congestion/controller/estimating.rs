@@ -7,7 +7,7 @@ use super::{Controller, LEAST, MILLI, MOST, SECOND};
 
 /// What arrives is looked at over this long, and what is sent.
 const DELIVERED_US: u64 = 300 * MILLI;
-const SENT_US: u64 = 500 * MILLI;
+pub(super) const SENT_US: u64 = 500 * MILLI;
 /// Growth a second: far from any rate at which a queue was seen, and near it.
 const GROWTH: (f64, f64) = (0.14, 0.03);
 /// Near: within these shares of the capacity seen.

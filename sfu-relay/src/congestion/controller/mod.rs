@@ -83,6 +83,10 @@ pub struct Controller {
     next_silence: u64,
     /// What was thought before the reports stayed away.
     before_silence: Option<Rate>,
+    /// The same, while a probe looks for it.
+    after_silence: Option<Rate>,
+    /// It was found, and nobody was told yet.
+    recovered: bool,
     /// The receiver's clock: the newest reference time, unwrapped, and what is to be subtracted from its times.
     reference: Option<i64>,
     clock: i64,
@@ -122,6 +126,8 @@ impl Controller {
             last_feedback: None,
             next_silence: 0,
             before_silence: None,
+            after_silence: None,
+            recovered: false,
             reference: None,
             clock: 0,
             newest_arrival: 0,
@@ -224,6 +230,11 @@ impl Controller {
     /// Whether the estimate rests on reports of at least a second's packets.
     pub fn is_settled(&self) -> bool {
         self.last_feedback.is_some() && self.arrived.is_settled(self.newest_arrival, SECOND - 100 * MILLI)
+    }
+
+    /// Whether the line turned out to carry after a silence what it did before. Said once.
+    pub fn has_recovered(&mut self) -> bool {
+        std::mem::take(&mut self.recovered)
     }
 
     /// The queue before the bottleneck, in microseconds.

@@ -2,11 +2,14 @@
 
 use super::super::delay::Signal;
 use super::super::probe::{Found, Measured, Running};
-use super::estimating::SILENCE_US;
+use super::super::rate::Rate;
+use super::estimating::{SENT_US, SILENCE_US};
 use super::{Controller, MILLI, MOST, SECOND};
 
 /// Probes follow each other after this long when they find nothing, and ever more slowly.
 pub(super) const PROBE_PAUSES_US: (u64, u64) = (1_500 * MILLI, 8 * SECOND);
+/// After a silence a line is what it was before when a probe finds this share of it, or of what is wanted where that is less.
+const RECOVERED: f64 = 0.6;
 /// A queue of this length ends a probe.
 const PROBE_QUEUE_US: u64 = 120 * MILLI;
 
@@ -33,6 +36,9 @@ impl Controller {
                 ..found
             })
         });
+        if let (Some(before), Some(Found { rate, .. })) = (self.after_silence.take(), found) {
+            self.recovered |= rate > before.min(self.demand.all).times(RECOVERED);
+        }
         match found {
             Some(Found { rate, saturated: false }) => {
                 self.loss.raise(rate);
@@ -58,15 +64,26 @@ impl Controller {
 
     pub(super) fn probe_is_due(&self, now: u64) -> bool {
         let heard = self.last_feedback.is_some_and(|last| now < last + SILENCE_US);
-        heard
+        // A receiver that is sent nothing to report on is silent, and the last that it said of a queue stands, whatever its line is like by
+        // now. Without a probe that would be so for ever.
+        let hopeful = self.is_idle(now) || heard && self.delay.signal() == Signal::Clear;
+        hopeful
+            && self.last_feedback.is_some()
             && self.probe.is_none()
             && self.measured.is_none()
             && now >= self.next_probe
             && self.demand.next > self.estimate()
-            && self.delay.signal() == Signal::Clear
+    }
+
+    /// Nothing that is reported on was sent for a while.
+    fn is_idle(&self, now: u64) -> bool {
+        self.sent.rate(now, SENT_US) == Rate::ZERO
     }
 
     pub(super) fn begin_probe(&mut self, now: u64) {
+        if self.is_idle(now) {
+            self.delay.start_anew();
+        }
         let estimate = self.estimate();
         let factor = if self.limit_seen { 1.5 } else { 2.5 };
         let mut rate = estimate
@@ -74,6 +91,7 @@ impl Controller {
             .max(self.demand.next.times(1.1).min(estimate.times(2.0)));
         if let Some(before) = self.before_silence.take() {
             rate = rate.max(before.times(0.9));
+            self.after_silence = Some(before);
         }
         rate = rate.min(self.demand.all.times(1.2)).max(estimate.times(1.2)).min(MOST);
         self.last_probe = self.last_probe % u8::MAX + 1;
