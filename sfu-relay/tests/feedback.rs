@@ -303,6 +303,31 @@ fn rely_62_a_receivers_losses_are_not_its_senders() {
     assert!(reports.iter().all(|report| *report == (CAMERA, 0, 0)), "{reports:?}");
 }
 
+/// Sound has no transport-wide feedback, so that of somebody who is alone and shows no picture the reports are all that comes back.
+#[test]
+fn rely_49_whoever_is_alone_and_speaks_hears_the_relay_at_least_twice_a_second() {
+    let mut world = World::new();
+    let alice = world.enter("alice", &[Line::microphone("a", 600)]);
+    let mut heard = Vec::new();
+    for n in 0..250 {
+        let mut sound = spoken(n);
+        sound.ssrc = 600;
+        world.rtp(alice, &sound);
+        world.live(20 * MS);
+        let reports = said(&world, alice).into_iter();
+        heard.push(
+            reports
+                .filter(|packet| matches!(packet, Rtcp::Report(block) if block.ssrc == 600))
+                .count(),
+        );
+    }
+    let longest = heard.chunk_by(|one, next| one == next).map(<[_]>::len).max();
+    assert!(
+        longest <= Some(31),
+        "{longest:?} packets of 20 ms without a report: {heard:?}"
+    );
+}
+
 #[test]
 fn rely_16_redundant_sound_is_neither_agreed_to_nor_forwarded() {
     let mut world = World::new();

@@ -3,7 +3,7 @@
 
 /** How often it is looked whether anything came in. */
 const LOOK_EVERY_MS = 300;
-/** So many looks in a row with nothing, after so many with something, are silence. Feedback alone comes ten times a second. */
+/** So many looks in a row with nothing, after so many with something, are silence. Of what is sent the relay reports twice a second (RELY-49). */
 const QUIET_LOOKS = 3;
 const LIVELY_LOOKS = 5;
 /** A page that was held up sees silence where there was none. */
