@@ -14,6 +14,12 @@ const samples = (wasm, webcrypto) => SIZES.map((bytes) => ({ bytes, wasm: wasm(b
 const chromium = samples(engine(4, 0.0083), engine(5, 0.0007, 4));
 const firefox = samples(engine(4, 0.01), engine(60, 0.004, 2));
 
+/** All rounds of a measurement, the last one at `now`. Gives the point. */
+const measure = (point, samples, now) => {
+  for (let round = 0; round < 5; round += 1) point.measured(samples, now);
+  return point;
+};
+
 test("ENGN-5: in Chromium WebCrypto takes over at about a kilobyte, in Firefox later, and where it never wins never", () => {
   const [c, f] = [decide(chromium, Infinity), decide(firefox, Infinity)];
   assert.ok(c > 256 && c <= 2_048, `${c}`);
@@ -42,18 +48,16 @@ test("ENGN-5: near the border the engine that is used stays: it never flaps", ()
   // The two swap places by a tenth at every measurement.
   const [a, b] = [samples(engine(0, 0.01), engine(0, 0.011)), samples(engine(0, 0.011), engine(0, 0.01))];
   for (const first of [chromium, samples(engine(1, 0.001), engine(50, 0.002))]) {
-    const point = new SwitchPoint();
-    point.measured(first, 0);
+    const point = measure(new SwitchPoint(), first, 0);
     const start = point.threshold;
-    for (let round = 0; round < 20; round += 1) point.measured(round % 2 ? a : b, round);
+    for (let round = 0; round < 20; round += 1) measure(point, round % 2 ? a : b, round);
     const held = point.threshold;
     assert.ok(start === Infinity ? held === Infinity : held <= start, `${start}, then ${held}`);
   }
 });
 
 test("ENGN-5: it is measured again when the tail of the engine in use grows, and not before, nor all the time", () => {
-  const point = new SwitchPoint();
-  point.measured(chromium, 0);
+  const point = measure(new SwitchPoint(), chromium, 0);
   const feed = (microseconds, times) => {
     for (let n = 0; n < times; n += 1) point.observe("webcrypto", 10_000, microseconds);
   };
@@ -63,26 +67,48 @@ test("ENGN-5: it is measured again when the tail of the engine in use grows, and
   for (let n = 0; n < 300; n += 1) feed(n % 10 ? 15 : 5_000, 1);
   assert.equal(point.isDue(5_000), false, "not within ten seconds");
   assert.equal(point.isDue(20_000), true);
-  point.measured(samples(engine(4, 0.0083), engine(40, 0.002, 50)), 20_000);
+  measure(point, samples(engine(4, 0.0083), engine(40, 0.002, 50)), 20_000);
   assert.equal(point.threshold, Infinity, "under load the other engine is the steadier one");
   feed(5_000, 1_000);
   assert.equal(point.isDue(40_000), false, "an engine that is not used is not watched");
   assert.equal(point.isDue(80_001), true, "a choice made under load is looked at again");
-  point.measured(chromium, 80_001);
+  measure(point, chromium, 80_001);
   assert.ok(point.threshold < Infinity);
   assert.equal(point.isDue(1_000_000), false, "and nothing more is measured while all is as it was at first");
 });
 
-test("ENGN-5: a tail that stays harmless calls for nothing, however it grew", () => {
+test("ENGN-5: a measurement takes five rounds, and those in which the machine was held up are outvoted", () => {
+  const held = samples(engine(4, 0.0083), engine(5, 0.0007, 2_000));
   const point = new SwitchPoint();
-  point.measured(samples(engine(1, 0.0001), engine(0.1, 0)), 0);
+  const choices = [held, chromium, held, chromium, chromium].map((round, at) => {
+    assert.equal(point.isDue([0, 500, 1_500, 3_500, 7_500][at]), true, `round ${at}`);
+    point.measured(round, [0, 500, 1_500, 3_500, 7_500][at]);
+    return point.prefersWebCrypto(16_384);
+  });
+  assert.deepEqual(choices, [false, true, false, true, true]);
+  assert.deepEqual([point.isDue(8_000), point.isDue(1_000_000)], [false, false], "that was all");
+  const slow = new SwitchPoint();
+  for (const [at, round] of [chromium, held, held, held, chromium].entries()) slow.measured(round, at);
+  assert.equal(slow.prefersWebCrypto(16_384), false, "what holds it up again and again counts");
+});
+
+test("ENGN-5: a round does not follow at once", () => {
+  const point = new SwitchPoint();
+  point.measured(chromium, 1_000);
+  assert.deepEqual([point.isDue(1_499), point.isDue(1_500)], [false, true]);
+  point.measured(chromium, 1_500);
+  assert.deepEqual([point.isDue(2_499), point.isDue(2_500)], [false, true]);
+});
+
+test("ENGN-5: a tail that stays harmless calls for nothing, however it grew", () => {
+  const point = measure(new SwitchPoint(), samples(engine(1, 0.0001), engine(0.1, 0)), 0);
   for (let n = 0; n < 2_000; n += 1) point.observe("webcrypto", 10_000, 200);
   assert.equal(point.isDue(20_000), false);
 });
 
 test("ENGN-4: after a frame without an answer WebCrypto gets none for a minute", () => {
   const point = new SwitchPoint();
-  point.measured(chromium, 0);
+  measure(point, chromium, 0);
   point.failed(30_000);
   assert.equal(point.prefersWebCrypto(50_000), false);
   assert.deepEqual([point.isDue(30_001), point.isDue(89_999), point.isDue(90_001)], [false, false, true]);

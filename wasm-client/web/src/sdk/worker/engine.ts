@@ -126,7 +126,7 @@ export class WebCryptoEngine {
     return this.#subtle;
   }
 
-  /** Measures both engines where that is due. Takes some 20 ms, of which the worker is busy for 2 at a time. */
+  /** A round of measuring both engines, where that is due. Takes some 20 ms, of which the worker is busy for 2 at a time. */
   async measureIfDue(): Promise<void> {
     const subtle = await this.#subtle;
     if (!subtle || this.#measuring || !this.point.isDue(performance.now())) return;

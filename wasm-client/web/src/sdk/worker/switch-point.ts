@@ -34,6 +34,13 @@ const GROWN = 4;
 /** Below this, in microseconds, a tail is no trouble, whatever it was before. */
 const HARMLESS = 300;
 
+/**
+ * A measurement takes several rounds, the next after so many milliseconds each: whatever held the machine up for a moment is in one of
+ * them, and the middle ones count.
+ */
+const NEXT_ROUND_MS = [500, 1_000, 2_000, 4_000] as const;
+const ROUNDS = NEXT_ROUND_MS.length + 1;
+
 const ENOUGH_OBSERVATIONS = 200;
 const MEASURE_AT_MOST_EVERY_MS = 10_000;
 /** How often it is looked at whether a choice made under load still holds. */
@@ -43,6 +50,9 @@ const AFTER_FAILURE_MS = 60_000;
 
 export class SwitchPoint {
   #threshold = Infinity;
+  /** The threshold before the measurement that is under way. */
+  #present = Infinity;
+  #rounds: Sample[][] = [];
   #samples: Sample[] = [];
   #measuredAt: number | null = null;
   #failedAt: number | null = null;
@@ -72,23 +82,28 @@ export class SwitchPoint {
     this.#threshold = Infinity;
   }
 
-  /** Whether it is time to measure both engines. */
+  /** Whether it is time for a round of measuring both engines. */
   isDue(now: number): boolean {
     if (this.#failedAt !== null && now - this.#failedAt < AFTER_FAILURE_MS) return false;
     if (this.#measuredAt === null) return true;
     const since = now - this.#measuredAt;
+    const next = NEXT_ROUND_MS[this.#rounds.length - 1];
+    if (next !== undefined && this.#failedAt === null) return since >= next;
     if (since >= MEASURE_AGAIN_MS) return this.#failedAt !== null || this.#threshold !== this.#first;
     return since >= MEASURE_AT_MOST_EVERY_MS && this.#tailGrew();
   }
 
-  /** Both engines were measured. */
+  /** Both engines were measured, for a round. It decides with those before it, alone at first. */
   measured(samples: Sample[], now: number): void {
-    this.#samples = samples;
+    if (this.#rounds.length === ROUNDS || this.#failedAt !== null) this.#rounds = [];
+    if (this.#rounds.length === 0) this.#present = this.#threshold;
+    this.#rounds.push(samples);
+    this.#samples = middle(this.#rounds);
     this.#measuredAt = now;
     this.#failedAt = null;
     for (const all of Object.values(this.#running)) for (const running of all) running.restart();
-    this.#threshold = decide(samples, this.#threshold);
-    this.#first ??= this.#threshold;
+    this.#threshold = decide(this.#samples, this.#present);
+    if (this.#rounds.length === ROUNDS) this.#first ??= this.#threshold;
   }
 
   /** What is known of a size: for the tests and for reports of faults. */
@@ -118,6 +133,20 @@ export function decide(samples: Sample[], present: number): number {
     threshold = smaller ? Math.round(Math.sqrt(smaller.bytes * sample.bytes)) : 0;
   }
   return threshold;
+}
+
+/** Of each engine and size what the middle round says; of two rounds the better one. */
+function middle(rounds: readonly Sample[][]): Sample[] {
+  const of = (values: number[]): number => [...values].sort((a, b) => a - b)[(values.length - 1) >> 1] ?? Infinity;
+  const timing = (place: number, engine: EngineName): Timing => {
+    const all = rounds.flatMap((samples) => samples[place]?.[engine] ?? []);
+    return { typical: of(all.map(({ typical }) => typical)), tail: of(all.map(({ tail }) => tail)) };
+  };
+  return (rounds[0] ?? []).map(({ bytes }, place) => ({
+    bytes,
+    wasm: timing(place, "wasm"),
+    webcrypto: timing(place, "webcrypto"),
+  }));
 }
 
 function webCryptoWins({ bytes, wasm, webcrypto }: Sample, present: number): boolean {
