@@ -131,7 +131,6 @@ impl Frames {
     }
 
     pub(crate) fn give_up(&mut self, now: UnixMillis) {
-        self.sending = false;
         self.media.give_up(now);
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Signalling: `POST /` with `{"sdp": offer, "sources": [id, ...]}` gives `{"sdp": answer, "id": id}`. The k-th source goes to the k-th
 //! m-line. It exists to be measured beside ours and does what a plain, careful use of the library gives: peers found by address, timers
-//! looked at only when due, retransmission history on; one system call a datagram, as the library leaves batching to its user.
+//! looked at only when due, retransmission history on, requests for key frames passed on; one system call a datagram, as the library leaves
+//! batching to its user.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use str0m::change::SdpOffer;
-use str0m::media::Mid;
+use str0m::media::{KeyframeRequestKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
@@ -170,7 +171,8 @@ fn run(socket: &UdpSocket, address: SocketAddr, joined: &Receiver<Joined>) -> Re
 /// Polls one peer until it waits, and forwards what it received.
 fn drive(peers: &mut [Peer], index: usize, socket: &UdpSocket) -> Result<()> {
     let mut packets: Vec<RtpPacket> = Vec::new();
-    poll(&mut peers[index], socket, &mut packets);
+    let mut asked: Vec<usize> = Vec::new();
+    poll(&mut peers[index], socket, (&mut packets, &mut asked));
     for packet in packets {
         let subscribers = std::mem::take(&mut peers[index].subscribers);
         for (subscriber, line) in &subscribers {
@@ -197,14 +199,27 @@ fn drive(peers: &mut [Peer], index: usize, socket: &UdpSocket) -> Result<()> {
                 .nackable(true),
             );
             let mut none = Vec::new();
-            poll(peer, socket, &mut none);
+            poll(peer, socket, (&mut none, &mut asked));
         }
         peers[index].subscribers = subscribers;
+    }
+    // Whoever has to begin anew asks for a key frame: that goes on to who sends.
+    for source in asked {
+        let Some(peer) = peers.get_mut(source) else { continue };
+        let Some(mid) = peer.mids.first().copied() else {
+            continue;
+        };
+        let mut api = peer.rtc.direct_api();
+        if let Some(stream) = api.stream_rx_by_mid(mid, None) {
+            stream.request_keyframe(KeyframeRequestKind::Pli);
+        }
+        poll(peer, socket, (&mut Vec::new(), &mut Vec::new()));
     }
     Ok(())
 }
 
-fn poll(peer: &mut Peer, socket: &UdpSocket, packets: &mut Vec<RtpPacket>) {
+/// What comes of it: packets to be forwarded, and peers who are asked for a key frame.
+fn poll(peer: &mut Peer, socket: &UdpSocket, (packets, asked): (&mut Vec<RtpPacket>, &mut Vec<usize>)) {
     while peer.rtc.is_alive() {
         match peer.rtc.poll_output() {
             Ok(Output::Transmit(transmit)) => {
@@ -215,6 +230,10 @@ fn poll(peer: &mut Peer, socket: &UdpSocket, packets: &mut Vec<RtpPacket>) {
                 return;
             }
             Ok(Output::Event(Event::MediaAdded(added))) => peer.mids.push(added.mid),
+            Ok(Output::Event(Event::KeyframeRequest(request))) => {
+                let line = peer.mids.iter().position(|mid| *mid == request.mid);
+                asked.extend(line.and_then(|line| peer.sources.get(line).copied()));
+            }
             // Of simulcast layers, the highest is passed on.
             Ok(Output::Event(Event::RtpPacket(packet))) => {
                 if packet.header.ext_vals.rid.is_none_or(|rid| &*rid == "f") {
