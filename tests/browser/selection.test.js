@@ -11,10 +11,10 @@ import { agreed, Person } from "./lib/person.js";
 /** A window in which one of two tiles, beside the panel, is higher than the middle layer. */
 const LARGE = { width: 2560, height: 1440 };
 
-/** Encoded frames of each layer of a sender's camera, by the layer's height or name. @param {Person} sender */
+/** Encoded frames of each stream of a sender's camera and screen, by its SSRC. @param {Person} sender */
 async function encoded(sender) {
   const all = (await sender.rtc()).filter((entry) => entry.type === "outbound-rtp" && entry.kind === "video");
-  return new Map(all.map((entry) => [entry.rid ?? "f", entry.framesEncoded ?? 0]));
+  return new Map(all.map((entry) => [entry.ssrc, { rid: entry.rid ?? "f", frames: entry.framesEncoded ?? 0 }]));
 }
 
 /** The layers in which frames are made now. @param {Person} sender */
@@ -22,7 +22,8 @@ async function layers(sender, span = 1_500) {
   const first = await encoded(sender);
   await pause(span);
   const second = await encoded(sender);
-  return [...second.keys()].filter((rid) => (second.get(rid) ?? 0) > (first.get(rid) ?? 0)).toSorted();
+  const grown = [...second].filter(([ssrc, { frames }]) => frames > (first.get(ssrc)?.frames ?? 0));
+  return grown.map(([, { rid }]) => rid).toSorted();
 }
 
 /** Waits until frames are made in these layers and no others. @param {Person} sender @param {string[]} rids */
@@ -74,6 +75,15 @@ for (const [sending, watching] of /** @type {[Kind, Kind][]} */ ([["chromium", "
     });
 
     test("CLNT-32: alone, nothing is encoded", async () => {
+      await sends(ada, []);
+    });
+
+    test("CLNT-32: nor after something else was agreed on with the relay", async () => {
+      await ada.click("screen");
+      await ada.find("screen-tile");
+      await sends(ada, []);
+      await ada.click("screen");
+      await eventually("no screen at Ada", async () => (await ada.view()).screens.length === 0);
       await sends(ada, []);
     });
 

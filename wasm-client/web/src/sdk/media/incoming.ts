@@ -5,6 +5,7 @@ import type { Authenticated } from "../messages";
 import type { ProducerInfo } from "../relay/messages";
 import type { Stream } from "../state";
 import { attach, type Way } from "./attach";
+import { Loudness } from "./loudness";
 
 export class Incoming {
   /** What the relay says comes here: used to subscribe, never to choose a tile. */
@@ -58,19 +59,5 @@ export class Incoming {
   /** The worker says with the next frame whose it is, as it did with the first. */
   askAnew(): void {
     this.worker.post({ type: "say-sender", id: this.id });
-  }
-}
-
-/** Of a sound that the browser has decoded: from its growing totals, the loudness in between. */
-class Loudness {
-  #energy = 0;
-  #duration = 0;
-
-  /** The root mean square since the last call, a full-scale square wave being 1; null where nothing was played. */
-  since(energy: number, duration: number): number | null {
-    const [more, longer] = [energy - this.#energy, duration - this.#duration];
-    this.#energy = energy;
-    this.#duration = duration;
-    return longer > 0 && more >= 0 ? Math.sqrt(more / longer) : null;
   }
 }

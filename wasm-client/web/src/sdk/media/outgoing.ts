@@ -7,10 +7,6 @@ import { attach, type Way } from "./attach";
 import { hasLayersInside, makeLayersInside, setActive } from "./codec";
 import type { EngineWorker } from "../engine-worker";
 
-/** Parameters that the browser refused are set again after so long, and so many times in a row. */
-const ENCODE_AGAIN_MS = 250;
-const MOST_REFUSALS = 20;
-
 export type OutgoingState = "idle" | "held" | "sent" | "unsealed";
 
 export class Outgoing {
@@ -26,7 +22,6 @@ export class Outgoing {
   /** CLNT-32: the layers that somebody wants; null: the relay said nothing of that. */
   #wanted: readonly number[] | null = null;
   #keysThere = false;
-  #refusals = 0;
   #stopped = false;
   #closed = false;
 
@@ -85,6 +80,20 @@ export class Outgoing {
   /** CLNT-32: only these layers are encoded from now on. Before the worker has confirmed this sender all are: it needs a frame for that. */
   want(layers: readonly number[]): void {
     this.#wanted = layers;
+    this.#encodeSoon();
+  }
+
+  /** To the relay it is another producer, or none: of that it has said nothing yet. */
+  startAnew(): void {
+    this.#wanted = null;
+    this.#encodeSoon();
+  }
+
+  /**
+   * An answer was taken in. To Chromium its `a=simulcast` says which layers the relay pauses, which are none: it makes all
+   * active again (RFC 8853, section 5.1).
+   */
+  agreed(): void {
     this.#encodeSoon();
   }
 
@@ -151,13 +160,7 @@ export class Outgoing {
             .map((encoding, layer) => setActive(encoding, has && (wanted?.includes(layer) ?? true)))
             .includes(true);
     if (!changed) return;
-    try {
-      await sender.setParameters(parameters);
-      this.#refusals = 0;
-    } catch {
-      // Browsers refuse parameters that were read before a description changed them. What is wanted is told once only.
-      if (++this.#refusals <= MOST_REFUSALS) setTimeout(() => this.#encodeSoon(), ENCODE_AGAIN_MS);
-    }
+    await sender.setParameters(parameters).catch(() => undefined);
   }
 
   async #encodeNothing(): Promise<void> {

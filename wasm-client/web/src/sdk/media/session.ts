@@ -11,10 +11,12 @@ import { STREAMS, type Stream } from "../state";
 import { configuration, type Way } from "./attach";
 import { cameraEncodings, chooseExtensions, preferOpus, preferVideo, SCREEN_ENCODINGS, type VideoCodec, withoutLayersInside } from "./codec";
 import { Incoming } from "./incoming";
+import { type Loud, loudnessIn } from "./loudness";
 import { Mending } from "./mending";
 import { Negotiation } from "./negotiation";
 import { Outgoing, type OutgoingState } from "./outgoing";
 import { PathWatch } from "./path-watch";
+import { Wishes } from "./wishes";
 
 export interface RelayCredentials {
   url: string;
@@ -40,17 +42,6 @@ export interface SessionEvents {
   unconfirmed(stream: Stream): void;
 }
 
-/** What the relay takes for granted of a view that nobody wished anything about. */
-const AS_SUBSCRIBED = { paused: false, max_layer: null, pinned: false };
-
-interface InboundAudio {
-  type: string;
-  kind?: string;
-  trackIdentifier?: string;
-  totalAudioEnergy?: number;
-  totalSamplesDuration?: number;
-}
-
 const TRACK_MS = 500;
 /** Firefox sends one black frame a second while a track is disabled, and a busy machine starts encoders late. */
 const CONFIRM_WITHIN_MS = 8_000;
@@ -63,15 +54,11 @@ export class RelaySession {
   readonly #outgoing = new Map<Stream, Outgoing>();
   readonly #incoming: Incoming[] = [];
   /** Own producers, by mid, as the relay named them. */
-  #producers = new Map<string, string>();
+  #producers: ReadonlyMap<string, string> = new Map();
   #line: Line | null = null;
   #noRoom: ReadonlySet<string> = new Set();
   #ready = false;
-  /** The producers of the last offer that was answered: what the relay knows us to receive. */
-  #agreed = new Set<string>();
-  readonly #wished = new Map<string, Wish>();
-  /** The line broke: what was wished since, or just before, the relay may not have heard. */
-  #wishesLost = false;
+  readonly #wishes = new Wishes();
   #over = false;
   #keysThere = false;
   readonly #negotiation: Negotiation;
@@ -113,7 +100,7 @@ export class RelaySession {
       message: (message) => this.#receive(message),
       broken: () => {
         this.#ready = false;
-        this.#wishesLost = true;
+        this.#wishes.lineBroke();
         this.#mending.begin();
         // Whether the relay took what was offered last is not known. It is offered again.
         this.#negotiation.unanswered();
@@ -237,9 +224,7 @@ export class RelaySession {
       incoming.retire();
       this.#incoming.splice(this.#incoming.indexOf(incoming), 1);
       if (producer) {
-        // To the relay it is a subscription of its own, which knows no wish yet.
-        this.#wished.delete(producer.producer);
-        this.#agreed.delete(producer.producer);
+        this.#wishes.startAnew(producer.producer);
         this.#subscribe(producer);
       }
     }
@@ -276,35 +261,14 @@ export class RelaySession {
 
   /** Tells the relay what changed of what is wished for. */
   wish(wishes: readonly Wish[]): void {
-    const changed = wishes.filter((wish) => {
-      if (!this.#agreed.has(wish.producer)) return false;
-      const former = this.#wished.get(wish.producer) ?? AS_SUBSCRIBED;
-      return wish.paused !== former.paused || wish.max_layer !== former.max_layer || wish.pinned !== former.pinned;
-    });
-    if (changed.length === 0) return;
-    for (const wish of changed) {
-      // What comes back is to be shown with its first frame: the worker says anew whose it is.
-      const back = !wish.paused && this.#wished.get(wish.producer)?.paused === true;
-      if (back) this.#incoming.find((end) => end.producer?.producer === wish.producer)?.askAnew();
-      this.#wished.set(wish.producer, wish);
-    }
-    this.#line?.send({ type: "wishes", wishes: changed });
+    const { changed, back } = this.#wishes.take(wishes);
+    // What comes back is to be shown with its first frame: the worker says anew whose it is.
+    for (const end of this.#incoming) if (end.producer && back.includes(end.producer.producer)) end.askAnew();
+    this.#sayWishes(changed);
   }
 
-  /** CLNT-30: how loud each sound was since the last call, of those whose leaf was authenticated. */
-  async loudness(): Promise<{ leaf: number; level: number }[]> {
-    const report = await this.#peer.getStats();
-    const told: { leaf: number; level: number }[] = [];
-    report.forEach((entry: InboundAudio) => {
-      if (entry.type !== "inbound-rtp" || entry.kind !== "audio" || entry.trackIdentifier === undefined) return;
-      const end = this.#incoming.find(({ track }) => track.id === entry.trackIdentifier);
-      const { totalAudioEnergy: energy = 0, totalSamplesDuration: duration = 0 } = entry;
-      if (!end) return;
-      const level = end.loudness.since(energy, duration);
-      if (end.authenticated?.stream === "microphone" && level !== null)
-        told.push({ leaf: end.authenticated.leaf, level });
-    });
-    return told;
+  async loudness(): Promise<Loud[]> {
+    return loudnessIn(await this.#peer.getStats(), this.#incoming);
   }
 
   statistics(): Promise<RTCStatsReport> {
@@ -379,13 +343,13 @@ export class RelaySession {
       case "answer":
         if (!this.#negotiation.answered(message.id, message.sdp)) return;
         // Before the browser takes the answer in, which it does later.
-        this.#producers = new Map(message.producers.map(({ mid, producer }) => [mid, producer]));
+        this.#nameProducers(new Map(message.producers.map(({ mid, producer }) => [mid, producer])));
         return;
       case "producers":
         if (this.#whole) this.#retireAllBut(message.added.map(({ producer }) => producer));
         this.#whole = false;
         for (const gone of message.removed) {
-          this.#wished.delete(gone);
+          this.#wishes.forget(gone);
           this.#incoming.find((end) => end.producer?.producer === gone)?.retire();
         }
         for (const producer of message.added) this.#subscribe(producer);
@@ -430,8 +394,9 @@ export class RelaySession {
       lists: (described) => this.#lists(described),
       send: (message) => this.#line?.send(message),
       agreed: (subscribed) => {
-        this.#agreed = new Set(subscribed.map(({ producer }) => producer));
-        this.#wishAgain();
+        this.#wishes.agreed(subscribed);
+        if (this.#ready) this.#sayWishes(this.#wishes.again());
+        for (const outgoing of this.#outgoing.values()) outgoing.agreed();
         this.events.changed();
       },
       lost: () => this.#end("lost"),
@@ -449,11 +414,16 @@ export class RelaySession {
     };
   }
 
-  #wishAgain(): void {
-    if (!this.#wishesLost || !this.#ready) return;
-    this.#wishesLost = false;
-    const wishes = [...this.#wished.values()].filter(({ producer }) => this.#agreed.has(producer));
+  #sayWishes(wishes: Wish[]): void {
     if (wishes.length > 0) this.#line?.send({ type: "wishes", wishes });
+  }
+
+  #nameProducers(producers: ReadonlyMap<string, string>): void {
+    for (const outgoing of this.#outgoing.values()) {
+      const { mid } = outgoing.transceiver;
+      if (mid !== null && producers.get(mid) !== this.#producers.get(mid)) outgoing.startAnew();
+    }
+    this.#producers = producers;
   }
 
   #producerOf(id: string): string | undefined {
@@ -495,7 +465,7 @@ export class RelaySession {
   #retireAllBut(producers: readonly string[]): void {
     for (const end of this.#incoming) {
       if (!end.producer || producers.includes(end.producer.producer)) continue;
-      this.#wished.delete(end.producer.producer);
+      this.#wishes.forget(end.producer.producer);
       end.retire();
     }
   }
