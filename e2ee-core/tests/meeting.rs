@@ -1,6 +1,6 @@
 //! Meetings among engines over an honest delivery service.
 //!
-//! Requirements held here: COMM-6, HEAL-1, HEAL-11.
+//! Requirements held here: COMM-6, HEAL-1.
 #![allow(clippy::unwrap_used)]
 
 use std::time::Duration;
@@ -170,39 +170,3 @@ fn the_roster_of_an_epoch_is_shown_before_its_keys_are_used_for_sending() {
     }
 }
 
-#[test]
-fn pf_15_never_compared_compared_certified_anew_and_another_device_are_told_apart() {
-    use e2ee_core::group::engine::Standing;
-    let mut world = World::meeting(Profile::Standard, 2);
-    let standing = |world: &World, person: &str, device: &str| {
-        let view = world.clients[&0].roster().unwrap();
-        view.members
-            .iter()
-            .find(|m| m.person == person && m.device == device)
-            .map(|m| m.standing)
-    };
-    assert_eq!(standing(&world, "p1", "d1"), Some(Standing::Certified));
-    world.input(0, Input::Compared { leaf: 1 });
-    assert_eq!(standing(&world, "p1", "d1"), Some(Standing::Compared));
-    assert_eq!(standing(&world, "p0", "d1"), Some(Standing::Certified));
-    // The same person with another device.
-    world.join_as(2, "Person 1", "p1", "d2", "guest");
-    world.run(SECOND * 2);
-    assert_eq!(standing(&world, "p1", "d2"), Some(Standing::OtherDevice));
-    assert_eq!(standing(&world, "p1", "d1"), Some(Standing::Compared));
-    // The first device comes again, with another certificate.
-    world.input(1, Input::Leave);
-    world.run(SECOND * 2);
-    world.join_as(3, "Person 1", "p1", "d1", "guest");
-    world.run(SECOND * 2);
-    assert_eq!(standing(&world, "p1", "d1"), Some(Standing::Renewed));
-    let words: std::collections::BTreeSet<&str> = [
-        Standing::Certified,
-        Standing::Compared,
-        Standing::Renewed,
-        Standing::OtherDevice,
-    ]
-    .map(Standing::words)
-    .into();
-    assert_eq!(words.len(), 4);
-}

@@ -6,7 +6,6 @@ use std::time::Duration;
 use zeroize::Zeroize;
 
 use super::output::{EndCause, Output, Phase, Status};
-use super::standing::Comparisons;
 use super::{Config, PING_INTERVAL, State};
 use crate::group::Refusal;
 use crate::group::policy::Profile;
@@ -33,8 +32,6 @@ pub(super) struct Context {
     pub(super) now: UnixMillis,
     pub(super) randomness: Randomness,
     pub(super) session: Option<Session>,
-    /// Codes that the person compared; they outlast a rejoin.
-    pub(super) comparisons: Comparisons,
     outputs: Vec<Output>,
     checkpoints: BTreeMap<u64, Checkpoint>,
     refused_at: Vec<UnixMillis>,
@@ -67,7 +64,6 @@ impl Context {
             now: UnixMillis(0),
             randomness,
             session: None,
-            comparisons: Comparisons::default(),
             outputs: Vec::new(),
             checkpoints: BTreeMap::new(),
             refused_at: Vec::new(),

@@ -24,7 +24,6 @@ mod member;
 mod output;
 pub mod pursuit;
 mod ready;
-mod standing;
 mod timing;
 
 use std::time::Duration;
@@ -44,7 +43,6 @@ use ready::AwaitingReady;
 
 pub use content::MAX_CHAT;
 pub use output::{ChatMessage, EndCause, EpochKeys, MemberView, Output, Phase, RosterView, Status};
-pub use standing::Standing;
 
 /// What a client wants and where.
 #[derive(Clone)]
@@ -85,8 +83,6 @@ pub enum Input {
     Tick,
     /// Say this to everybody in the call.
     Chat(String),
-    /// The person compared the code of the member at this leaf, face to face or by voice, and it was the same.
-    Compared { leaf: u32 },
     /// Go, for good.
     Leave,
 }
@@ -158,12 +154,6 @@ impl State {
             Input::Server(message) => self.on_message(message, cx),
             Input::Tick => self,
             Input::Chat(text) => self.on_chat(text, cx),
-            Input::Compared { leaf } => {
-                if let Self::Member(member) = &self {
-                    member.compared(leaf, cx);
-                }
-                self
-            }
             Input::Leave => self.on_leave(cx),
         }
     }

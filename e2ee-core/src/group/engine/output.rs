@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use super::standing::{Comparisons, Standing};
 use crate::identity::Roster;
 use crate::media::MediaEpoch;
 use crate::sframe::CipherSuite;
@@ -89,9 +88,6 @@ pub struct MemberView {
     pub own: bool,
     /// The service's word, for reading only.
     pub connected: bool,
-    /// Whether this person's code was compared (PF-15), for machines and in words.
-    pub standing: Standing,
-    pub standing_words: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -149,7 +145,6 @@ impl RosterView {
         epoch: u64,
         roster: &Roster,
         own_leaf: u32,
-        comparisons: &Comparisons,
         connected: impl Fn(u32) -> bool,
     ) -> Self {
         let members = roster
@@ -165,8 +160,6 @@ impl RosterView {
                 not_after: member.not_after().0,
                 own: member.leaf() == own_leaf,
                 connected: member.leaf() == own_leaf || connected(member.leaf()),
-                standing: comparisons.standing(member),
-                standing_words: comparisons.standing(member).words(),
             })
             .collect();
         Self { epoch, members }

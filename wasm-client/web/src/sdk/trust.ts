@@ -1,4 +1,4 @@
-// CLNT-14: what this device's user found out about people by comparing the code (PF-15). Kept for each room in this browser.
+// HEAL-11, CLNT-14: what this device's user found out about people by comparing the code (PF-15). Kept for each room in this browser.
 import type { MemberView } from "./messages";
 import { recall, remember } from "./remembered";
 import type { Trust } from "./state";

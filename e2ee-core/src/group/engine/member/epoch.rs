@@ -55,7 +55,7 @@ impl Member {
     pub(super) fn announce(&mut self, patience: Duration, cx: &mut Context) -> Result<(), Refusal> {
         self.acks.clear();
         let keys = self.export()?;
-        cx.emit(Output::Roster(self.view(cx)));
+        cx.emit(Output::Roster(self.view()));
         cx.emit(Output::Epoch(keys));
         cx.emit(Output::MeetingCode {
             epoch: self.epoch(),

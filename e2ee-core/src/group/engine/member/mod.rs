@@ -185,7 +185,7 @@ impl Member {
                 self.notice(&at, cx);
                 if at.group_id == self.at().group_id {
                     self.committer.presence(live.into_iter().collect());
-                    cx.emit(Output::Roster(self.view(cx)));
+                    cx.emit(Output::Roster(self.view()));
                 }
                 // It comes last after a reconnection: what was written meanwhile belongs to the epoch that is reached now.
                 if at == self.at() {
@@ -326,19 +326,8 @@ impl Member {
         }
     }
 
-    /// PF-15: the person compared a code.
-    pub(super) fn compared(&self, leaf: u32, cx: &mut Context) {
-        match self.roster.get(leaf) {
-            Some(member) => {
-                cx.comparisons.add(member);
-                cx.emit(Output::Roster(self.view(cx)));
-            }
-            None => cx.warn("Whoever was to be compared has left the call."),
-        }
-    }
-
-    fn view(&self, cx: &Context) -> RosterView {
-        RosterView::new(self.epoch(), &self.roster, self.own_leaf(), &cx.comparisons, |leaf| {
+    fn view(&self) -> RosterView {
+        RosterView::new(self.epoch(), &self.roster, self.own_leaf(), |leaf| {
             self.committer.is_live(leaf)
         })
     }
