@@ -101,6 +101,40 @@ fn iden_2_no_byte_of_a_certificate_can_be_changed_cut_or_added() {
     assert!(root.check(&[longer], Use::Person, now).is_err());
 }
 
+/// A root that has seen many certificates checks the next ones by another way than the first (docs/decisions/0016).
+#[test]
+fn iden_2_after_many_good_certificates_a_forged_one_is_refused_as_before() {
+    let now = start_of_time();
+    let ca = Ca::new(now);
+    let below = ca.intermediate("Below", BasicConstraints::Constrained(0), now);
+    let (root, stranger) = (ca.root(), Ca::new(now));
+    let false_below = stranger.intermediate("Below", BasicConstraints::Constrained(0), now);
+    let verdict = |chain: &[&[u8]]| root.check(chain, Use::Person, now).map(|_| ());
+    for round in 0..20 {
+        let request = Request::person("Ada", &format!("p{round}"), "d1", now);
+        let (direct, deeper) = (ca.issue(&request, &key()), below.issue(&request, &key()));
+        assert_eq!(verdict(&[&direct]), Ok(()), "round {round}");
+        assert_eq!(verdict(&[&deeper, below.der()]), Ok(()), "round {round}");
+
+        let forged = stranger.issue(&request, &key());
+        assert_eq!(verdict(&[&forged]), Err(CertificateError::SignatureInvalid));
+        let forged = false_below.issue(&request, &key());
+        assert_eq!(
+            verdict(&[&forged, below.der()]),
+            Err(CertificateError::SignatureInvalid)
+        );
+        assert_eq!(
+            verdict(&[&forged, false_below.der()]),
+            Err(CertificateError::SignatureInvalid)
+        );
+        // Good signatures, of another certificate.
+        let mut changed = direct.clone();
+        let name = changed.windows(3).position(|bytes| bytes == b"Ada").unwrap();
+        changed[name] = b'I';
+        assert_eq!(verdict(&[&changed]), Err(CertificateError::SignatureInvalid));
+    }
+}
+
 #[test]
 fn iden_3_expired_not_yet_valid_and_over_long_certificates_are_refused() {
     let hour = Duration::from_secs(3600);

@@ -1,9 +1,11 @@
 //! From a chain of certificates to somebody who is known: the only way to make a [`CheckedCertificate`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use super::authorities::Authorities;
 use super::certificate::{CertificateError, Holder, Parsed, Role};
 use super::key::PublicKey;
 use super::roster::Fingerprint;
@@ -26,6 +28,8 @@ pub struct TrustRoot {
     path_len: Option<u8>,
     not_before: UnixMillis,
     not_after: UnixMillis,
+    /// Shared by all copies: what it holds is of use to whoever checks under this root.
+    authorities: Arc<Authorities>,
 }
 
 /// What a leaf certificate is needed for.
@@ -76,6 +80,7 @@ impl TrustRoot {
             path_len: parsed.path_len,
             not_before: parsed.not_before,
             not_after: parsed.not_after,
+            authorities: Arc::default(),
         })
     }
 
@@ -140,14 +145,17 @@ impl TrustRoot {
                 return Err(CertificateError::IssuerNotCa);
             }
             check_window(issuer.not_before, issuer.not_after, now)?;
-            check_issued_by(child, &issuer.subject, &issuer.key)?;
+            self.check_issued_by(child, &issuer.subject, &issuer.key)?;
             child = issuer;
         }
-        check_issued_by(child, &self.subject, &self.key)?;
+        self.check_issued_by(child, &self.subject, &self.key)?;
         if !allows(self.path_len, intermediates.len()) {
             return Err(CertificateError::IssuerNotCa);
         }
         check_window(self.not_before, self.not_after, now)?;
+        for issuer in authorities.iter().map(|issuer| &issuer.key).chain([&self.key]) {
+            self.authorities.vouched(issuer);
+        }
 
         let holder = leaf.holder()?;
         let fits = match purpose {
@@ -169,6 +177,19 @@ impl TrustRoot {
             not_before: leaf.not_before,
             not_after: leaf.not_after,
         })
+    }
+
+    fn check_issued_by(&self, child: &Parsed, subject: &[u8], key: &PublicKey) -> Result<(), CertificateError> {
+        if child.issuer != subject {
+            return Err(CertificateError::IssuerUnknown);
+        }
+        // IDEN-2: certificates are signed by P-256 keys only; `Parsed` refused any other algorithm.
+        let signed = matches!(key, PublicKey::P256(_)) && self.authorities.verify(key, &child.tbs, &child.signature);
+        if signed {
+            Ok(())
+        } else {
+            Err(CertificateError::SignatureInvalid)
+        }
     }
 }
 
@@ -225,17 +246,6 @@ impl CheckedCertificate {
             Err(CertificateError::OtherKey)
         }
     }
-}
-
-fn check_issued_by(child: &Parsed, subject: &[u8], key: &PublicKey) -> Result<(), CertificateError> {
-    if child.issuer != subject {
-        return Err(CertificateError::IssuerUnknown);
-    }
-    // IDEN-2: certificates are signed by P-256 keys only; `Parsed` refused any other algorithm.
-    if !matches!(key, PublicKey::P256(_)) || !key.verify(&child.tbs, &child.signature) {
-        return Err(CertificateError::SignatureInvalid);
-    }
-    Ok(())
 }
 
 fn allows(path_len: Option<u8>, below: usize) -> bool {

@@ -14,6 +14,7 @@
 //!
 //! The root is never sent inside a chain: it is pinned by the SHA-256 of its DER, which travels in the room's link.
 
+mod authorities;
 mod certificate;
 mod chain;
 mod credential;
