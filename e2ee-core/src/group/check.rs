@@ -3,6 +3,8 @@
 //! A proposal is checked when it arrives and becomes [`Pending`]; a commit may then only refer to what is pending, and
 //! must refer to all of it. So nothing enters the tree that was not checked, and the certificates are verified once.
 
+use std::collections::{HashMap, HashSet};
+
 use openmls::prelude::{
     Credential, LeafNode, Member as MlsMember, Proposal, ProposalOrRefType, QueuedProposal, Sender, StagedCommit,
 };
@@ -36,7 +38,14 @@ pub enum Proposed {
 #[derive(Clone, Debug, Default)]
 pub struct Pending {
     proposals: Vec<PendingProposal>,
+    /// By reference, where it stands.
+    places: HashMap<Vec<u8>, usize>,
+    /// Whose Add is pending, with its reference.
+    devices: HashMap<Device, Vec<u8>>,
 }
+
+/// Person and device, as certificates name them.
+type Device = (String, String);
 
 /// What a commit, once checked, does to the group.
 #[derive(Clone, Debug)]
@@ -97,26 +106,36 @@ impl Pending {
         self.iter().any(|pending| matches!(pending.what, Proposed::Add(_)))
     }
 
+    /// Whether the proposal of this reference is pending.
+    pub(crate) fn contains(&self, reference: &[u8]) -> bool {
+        self.places.contains_key(reference)
+    }
+
     pub(crate) fn push(&mut self, proposal: PendingProposal) {
-        if self.get(&proposal.reference).is_none() {
-            self.proposals.push(proposal);
+        if self.contains(&proposal.reference) {
+            return;
         }
+        self.places.insert(proposal.reference.clone(), self.proposals.len());
+        if let Proposed::Add(add) = &proposal.what {
+            self.devices
+                .insert(device_of(add.certificate()), proposal.reference.clone());
+        }
+        self.proposals.push(proposal);
     }
 
     pub(crate) fn clear(&mut self) {
-        self.proposals.clear();
+        *self = Self::default();
     }
 
     fn get(&self, reference: &[u8]) -> Option<&PendingProposal> {
-        self.iter().find(|pending| pending.reference == reference)
+        self.proposals.get(*self.places.get(reference)?)
     }
 
-    /// Device of an Add that is already pending.
-    fn adds_device(&self, certificate: &CheckedCertificate) -> bool {
-        self.iter().any(|pending| match &pending.what {
-            Proposed::Add(add) => same_device(add.certificate(), certificate),
-            _ => false,
-        })
+    /// Whether an Add of this device is pending, by another proposal than this one.
+    fn adds_device(&self, certificate: &CheckedCertificate, reference: &[u8]) -> bool {
+        self.devices
+            .get(&device_of(certificate))
+            .is_some_and(|pending| pending != reference)
     }
 }
 
@@ -145,10 +164,13 @@ fn roster_checked_by(
     root: &TrustRoot,
     now: UnixMillis,
 ) -> Result<Roster, Refusal> {
-    let mut roster = Roster::default();
+    let (mut roster, mut devices) = (Roster::default(), HashSet::new());
     for member in members {
         let certificate = check(&member.credential, &member.signature_key, root, now)?;
-        insert(&mut roster, member.index.u32(), certificate)?;
+        if !devices.insert(device_of(&certificate)) {
+            return Err(Refusal::DeviceTwice);
+        }
+        roster.insert(Member::new(member.index.u32(), certificate));
     }
     Ok(roster)
 }
@@ -162,12 +184,13 @@ pub fn check_proposal(
     queued: &QueuedProposal,
     now: UnixMillis,
 ) -> Result<PendingProposal, Refusal> {
+    let reference = queued.proposal_reference_ref().as_slice();
     let what = match (queued.proposal(), queued.sender()) {
         (Proposal::Add(add), sender) => {
             check_may_add(context, roster, sender)?;
             let suite = context.policy().profile().ciphersuite();
             let checked = CheckedKeyPackage::check(add.key_package(), suite, root, now)?;
-            if pending.adds_device(checked.certificate()) {
+            if pending.adds_device(checked.certificate(), reference) {
                 return Err(Refusal::DeviceTwice);
             }
             Proposed::Add(Box::new(checked))
@@ -188,7 +211,7 @@ pub fn check_proposal(
         (other, _) => return Err(Refusal::ProposalType(other.proposal_type().into())),
     };
     Ok(PendingProposal {
-        reference: queued.proposal_reference_ref().as_slice().to_vec(),
+        reference: reference.to_vec(),
         what,
     })
 }
@@ -269,7 +292,8 @@ fn check_host(roster: &Roster, leaf: u32) -> Result<(), Refusal> {
 
 /// GRUP-6, see [`rules::leaves_out`].
 fn check_nothing_left_out(pending: &Pending, committed: &[&PendingProposal]) -> Result<(), Refusal> {
-    let taken = |p: &PendingProposal| committed.iter().any(|c| c.reference == p.reference);
+    let committed: HashSet<&[u8]> = committed.iter().map(|c| c.reference()).collect();
+    let taken = |p: &PendingProposal| committed.contains(p.reference());
     if rules::leaves_out(pending.proposals.iter().map(|p| (p.what.wish(), taken(p)))) {
         return Err(Refusal::ProposalLeftOut);
     }
@@ -297,6 +321,10 @@ fn apply(
             change.removed.extend(change.roster.remove(leaf));
         }
     }
+    let mut devices: HashSet<Device> = HashSet::new();
+    if committed.iter().any(|p| matches!(p.what, Proposed::Add(_))) {
+        devices.extend(change.roster.iter().map(|member| device_of(member.certificate())));
+    }
     let mut seats = roster.leaves().collect();
     let mut free = rules::reseat(&mut seats, committed.iter().map(|p| p.what.wish())).into_iter();
     for proposal in committed {
@@ -306,7 +334,11 @@ fn apply(
                 return Err(crate::identity::CertificateError::Expired.into());
             }
             let leaf = free.next().ok_or(Refusal::TreeMismatch)?;
-            let member = insert(&mut change.roster, leaf, add.certificate().clone())?;
+            let member = Member::new(leaf, add.certificate().clone());
+            if !devices.insert(device_of(add.certificate())) {
+                return Err(Refusal::DeviceTwice);
+            }
+            change.roster.insert(member.clone());
             change.added.push(member);
             change.added_refs.push(add.reference().to_vec());
         }
@@ -315,17 +347,9 @@ fn apply(
 }
 
 /// GRUP-10: one leaf for each device of a person.
-fn insert(roster: &mut Roster, leaf: u32, certificate: CheckedCertificate) -> Result<Member, Refusal> {
-    let member = Member::new(leaf, certificate);
-    if roster.leaf_of(member.person(), member.device()).is_some() {
-        return Err(Refusal::DeviceTwice);
-    }
-    roster.insert(member.clone());
-    Ok(member)
-}
-
-fn same_device(a: &CheckedCertificate, b: &CheckedCertificate) -> bool {
-    a.person() == b.person() && a.device() == b.device()
+fn device_of(certificate: &CheckedCertificate) -> Device {
+    let id = |id: Option<&str>| id.unwrap_or_default().to_owned();
+    (id(certificate.person()), id(certificate.device()))
 }
 
 /// The roster is the tree, leaf by leaf (PF-06). Cheap: no signature is verified again.

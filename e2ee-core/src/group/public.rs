@@ -123,15 +123,8 @@ impl PublicRoom {
         let ProcessedMessageContent::ProposalMessage(queued) = processed.into_content() else {
             return Err(Refusal::NotThatMessage("proposal"));
         };
-        let checked = check::check_proposal(
-            &self.context,
-            &self.root,
-            &self.roster,
-            &self.pending_without(&queued),
-            &queued,
-            now,
-        )?;
-        if self.pending.iter().all(|p| p.reference() != checked.reference()) {
+        let checked = check::check_proposal(&self.context, &self.root, &self.roster, &self.pending, &queued, now)?;
+        if !self.pending.contains(checked.reference()) {
             self.group
                 .add_proposal(&self.storage, *queued)
                 .map_err(|e| Refusal::mls("proposal")(&e))?;
@@ -308,16 +301,6 @@ impl PublicRoom {
         self.group
             .process_message(&self.crypto, message)
             .map_err(|e| Refusal::mls(what)(&e))
-    }
-
-    /// What is pending besides this one, so that a proposal delivered twice is not taken for a second device.
-    fn pending_without(&self, queued: &openmls::prelude::QueuedProposal) -> Pending {
-        let mut others = Pending::default();
-        let reference = queued.proposal_reference_ref().as_slice();
-        for proposal in self.pending.iter().filter(|p| p.reference() != reference) {
-            others.push(proposal.clone());
-        }
-        others
     }
 }
 

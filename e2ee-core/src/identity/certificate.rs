@@ -2,7 +2,7 @@
 
 use x509_cert::certificate::{Certificate, Version};
 use x509_cert::der::asn1::{ObjectIdentifier, PrintableStringRef, Utf8StringRef};
-use x509_cert::der::{Any, Decode, Encode, Tag, Tagged};
+use x509_cert::der::{Any, Decode, Encode, Header, Reader, SliceReader, Tag, Tagged};
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, KeyUsages, SubjectAltName};
 use x509_cert::spki::SubjectPublicKeyInfoOwned;
@@ -137,6 +137,7 @@ pub(super) struct Parsed {
     pub(super) path_len: Option<u8>,
     pub(super) may_sign_certificates: bool,
     pub(super) may_sign: bool,
+    uris: Vec<String>,
     certificate: Certificate,
 }
 
@@ -174,7 +175,7 @@ impl Parsed {
         let encode = |result: x509_cert::der::Result<Vec<u8>>| result.map_err(|_| CertificateError::Malformed("name"));
         Ok(Self {
             der: der.to_vec(),
-            tbs: tbs.to_der().map_err(|_| CertificateError::Malformed("body"))?,
+            tbs: body(der).map_err(|_| CertificateError::Malformed("body"))?.to_vec(),
             signature: certificate
                 .signature
                 .as_bytes()
@@ -189,6 +190,7 @@ impl Parsed {
             path_len: extensions.path_len,
             may_sign_certificates: extensions.usage.is_some_and(|usage| usage.key_cert_sign()),
             may_sign: extensions.usage.is_some_and(|usage| usage.digital_signature()),
+            uris: extensions.uris,
             certificate,
         })
     }
@@ -209,7 +211,7 @@ impl Parsed {
         check_name(&org)?;
 
         let (mut persons, mut devices, mut roles) = (Vec::new(), Vec::new(), Vec::new());
-        for uri in Extensions::parse(&self.certificate)?.uris {
+        for uri in &self.uris {
             if let Some(id) = uri.strip_prefix(PERSON) {
                 persons.push(check_id(id)?);
             } else if let Some(id) = uri.strip_prefix(DEVICE) {
@@ -288,6 +290,13 @@ impl Extensions {
         }
         Ok(out)
     }
+}
+
+/// What is signed: the first element of the certificate, whose encoding is known to be the only one.
+fn body(der: &[u8]) -> x509_cert::der::Result<&[u8]> {
+    let mut reader = SliceReader::new(der)?;
+    Header::decode(&mut reader)?;
+    reader.tlv_bytes()
 }
 
 fn der_flagset_empty() -> x509_cert::der::flagset::FlagSet<KeyUsages> {

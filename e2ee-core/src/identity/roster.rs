@@ -1,12 +1,13 @@
 //! Who is in: one [`Member`] for each leaf of the MLS tree, and nobody else (PF-06).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::certificate::Role;
 use super::chain::CheckedCertificate;
-use crate::log::entry::roster_commitment;
+use crate::log::entry::commitment_to_hashes;
 use crate::time::UnixMillis;
 
 /// SHA-256 of a leaf certificate.
@@ -30,12 +31,16 @@ impl std::fmt::Debug for Fingerprint {
 #[derive(Clone, Debug)]
 pub struct Member {
     leaf: u32,
-    certificate: CheckedCertificate,
+    /// Rosters are copied at each epoch; certificates are not.
+    certificate: Arc<CheckedCertificate>,
 }
 
 impl Member {
     pub(crate) fn new(leaf: u32, certificate: CheckedCertificate) -> Self {
-        Self { leaf, certificate }
+        Self {
+            leaf,
+            certificate: Arc::new(certificate),
+        }
     }
 
     /// Index of the leaf in the MLS tree.
@@ -125,9 +130,9 @@ impl Roster {
         self.members.remove(&leaf)
     }
 
-    /// What stands on the log for this roster (see [`roster_commitment`]).
+    /// What stands on the log for this roster (see [`roster_commitment`](crate::log::entry::roster_commitment)).
     pub fn commitment(&self, salt: &[u8; 32]) -> [u8; 32] {
-        roster_commitment(salt, self.iter().map(|member| (member.leaf, member.certificate.der())))
+        commitment_to_hashes(salt, self.iter().map(|member| (member.leaf, member.fingerprint().0)))
     }
 }
 

@@ -102,12 +102,18 @@ impl LogEntry {
 /// SHA-256 over a label, the salt (32 bytes) and, in leaf order, each member's leaf index and the SHA-256 of its
 /// leaf certificate. The salt keeps readers of the log from guessing at rosters.
 pub fn roster_commitment<'a>(salt: &[u8; 32], members: impl IntoIterator<Item = (u32, &'a [u8])>) -> [u8; 32] {
+    let hashed = |(leaf, certificate)| (leaf, Sha256::digest(certificate).into());
+    commitment_to_hashes(salt, members.into_iter().map(hashed))
+}
+
+/// The same where the certificates' hashes are known.
+pub(crate) fn commitment_to_hashes(salt: &[u8; 32], members: impl Iterator<Item = (u32, [u8; 32])>) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(b"Conclave 1.0 Roster");
     hash.update(salt);
     for (leaf, certificate) in members {
         hash.update(leaf.to_be_bytes());
-        hash.update(Sha256::digest(certificate));
+        hash.update(certificate);
     }
     hash.finalize().into()
 }

@@ -6,7 +6,7 @@ pub mod merkle;
 pub mod receipt;
 
 pub use checkpoint::{Checkpoint, LogKey};
-pub use receipt::Logged;
+pub use receipt::{Logged, Receipts};
 
 /// Why the log's word was not taken. All of it is the log's, or a forger's, fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

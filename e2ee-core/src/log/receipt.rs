@@ -28,11 +28,45 @@ impl Logged {
 impl LogKey {
     /// LOGV-3, LOGV-4: the receipt is for exactly this entry, and the entry is in the tree that the log signed.
     pub fn verify_receipt(&self, receipt: &Receipt, expected: &LogEntry) -> Result<Logged, LogError> {
+        self.receipts().verify(receipt, expected)
+    }
+
+    /// [`Self::verify_receipt`] for a certificate.
+    pub fn verify_certificate_receipt(&self, receipt: &Receipt, der: &[u8]) -> Result<Logged, LogError> {
+        self.receipts().verify_certificate(receipt, der)
+    }
+
+    /// For receipts that came together.
+    pub fn receipts(&self) -> Receipts<'_> {
+        Receipts {
+            log: self,
+            newest: None,
+        }
+    }
+}
+
+/// Verifies receipts one after the other. Those that come together mostly lead to one checkpoint, letter by letter, and
+/// the log's signature on that is checked once.
+#[derive(Debug)]
+pub struct Receipts<'a> {
+    log: &'a LogKey,
+    /// The one verified last.
+    newest: Option<(&'a str, Checkpoint)>,
+}
+
+impl<'a> Receipts<'a> {
+    /// See [`LogKey::verify_certificate_receipt`].
+    pub fn verify_certificate(&mut self, receipt: &'a Receipt, der: &[u8]) -> Result<Logged, LogError> {
+        self.verify(receipt, &LogEntry::Certificate { der: der.to_vec() })
+    }
+
+    /// See [`LogKey::verify_receipt`].
+    pub fn verify(&mut self, receipt: &'a Receipt, expected: &LogEntry) -> Result<Logged, LogError> {
         let expected = expected.to_bytes().map_err(|_| LogError::OtherEntry)?;
         if receipt.entry.as_slice() != expected {
             return Err(LogError::OtherEntry);
         }
-        let checkpoint = self.verify(&receipt.checkpoint)?;
+        let checkpoint = self.checkpoint(&receipt.checkpoint)?;
         if receipt.proof.len() > MAX_PROOF {
             return Err(LogError::NotIncluded);
         }
@@ -55,9 +89,15 @@ impl LogKey {
         })
     }
 
-    /// [`Self::verify_receipt`] for a certificate.
-    pub fn verify_certificate_receipt(&self, receipt: &Receipt, der: &[u8]) -> Result<Logged, LogError> {
-        self.verify_receipt(receipt, &LogEntry::Certificate { der: der.to_vec() })
+    fn checkpoint(&mut self, note: &'a str) -> Result<Checkpoint, LogError> {
+        if let Some((text, checkpoint)) = &self.newest
+            && *text == note
+        {
+            return Ok(checkpoint.clone());
+        }
+        let checkpoint = self.log.verify(note)?;
+        self.newest = Some((note, checkpoint.clone()));
+        Ok(checkpoint)
     }
 }
 
@@ -111,5 +151,29 @@ mod tests {
         let mut long = receipt(1);
         long.proof.resize(65, vec![0; 32].into());
         assert_eq!(key.verify_receipt(&long, &entries[1]), Err(LogError::NotIncluded));
+    }
+
+    /// The signature is checked once for receipts that share it, and for each checkpoint that is another by one letter.
+    #[test]
+    fn logv_4_of_receipts_that_come_together_each_is_checked() {
+        let (key, entries, receipt) = log();
+        let good: Vec<Receipt> = (0..5).map(receipt).collect();
+        let (mut forged, mut moved) = (good[1].clone(), good[2].clone());
+        forged.checkpoint = forged.checkpoint.replacen("\n5\n", "\n6\n", 1);
+        moved.index = 3;
+        let mut receipts = key.receipts();
+        assert!(receipts.verify(&good[0], &entries[0]).is_ok());
+        assert_eq!(receipts.verify(&forged, &entries[1]), Err(LogError::SignatureInvalid));
+        assert_eq!(receipts.verify(&moved, &entries[2]), Err(LogError::NotIncluded));
+        assert_eq!(receipts.verify(&good[3], &entries[4]), Err(LogError::OtherEntry));
+        for (receipt, entry) in good.iter().zip(&entries) {
+            assert_eq!(receipts.verify(receipt, entry), key.verify_receipt(receipt, entry));
+        }
+        // A forgery that comes first is not what the next is compared with.
+        let mut receipts = key.receipts();
+        for _ in 0..2 {
+            assert_eq!(receipts.verify(&forged, &entries[1]), Err(LogError::SignatureInvalid));
+        }
+        assert!(receipts.verify(&good[1], &entries[1]).is_ok());
     }
 }

@@ -12,6 +12,8 @@ use super::{Member, Scene};
 use crate::group::Refusal;
 use crate::group::check::{self, Change, Proposed};
 use crate::group::public::{handshake, record};
+use crate::identity::TrustRoot;
+use crate::log::Receipts;
 use crate::log::entry::LogEntry;
 use crate::wire::delivery::{ClientMessage, CommitRefusal, GroupEpoch};
 use crate::wire::{Bytes, Receipt};
@@ -39,6 +41,13 @@ impl Flight {
     }
 }
 
+/// What came with the proposals of one message, and what they are held against.
+struct Evidence<'a> {
+    root: &'a TrustRoot,
+    log: Receipts<'a>,
+    receipts: std::slice::Iter<'a, Receipt>,
+}
+
 impl Member {
     pub(super) fn on_proposals(
         mut self: Box<Self>,
@@ -55,10 +64,15 @@ impl Member {
                 return self.rejoin(&missed, cx);
             }
         }
-        let mut receipts = receipts.iter();
+        let session = cx.session.clone();
+        let mut evidence = session.as_ref().map(|session| Evidence {
+            root: &session.root,
+            log: session.log.receipts(),
+            receipts: receipts.iter(),
+        });
         for proposal in proposals {
             // A refused proposal is not kept: no commit of ours holds it, and one of another's that does is refused.
-            if let Err(refusal) = self.take_proposal(proposal.as_slice(), &mut receipts, cx)
+            if let Err(refusal) = self.take_proposal(proposal.as_slice(), evidence.as_mut(), cx)
                 && !cx.refuse(Some(self.at()), &refusal)
             {
                 return cx.end(EndCause::Refused, "The server keeps proposing what cannot be accepted.");
@@ -67,16 +81,16 @@ impl Member {
         State::Member(self)
     }
 
-    fn take_proposal<'a>(
+    fn take_proposal(
         &mut self,
         bytes: &[u8],
-        receipts: &mut impl Iterator<Item = &'a Receipt>,
+        evidence: Option<&mut Evidence<'_>>,
         cx: &mut Context,
     ) -> Result<(), Refusal> {
         if self.pending.len() >= MAX_PENDING {
             return Err(Refusal::NotThatMessage("proposal: there are too many"));
         }
-        let session = cx.session.clone().ok_or(Refusal::NotThatMessage("proposal"))?;
+        let evidence = evidence.ok_or(Refusal::NotThatMessage("proposal"))?;
         let message = handshake(bytes, "proposal")?;
         let processed = self
             .group
@@ -86,20 +100,18 @@ impl Member {
             return Err(Refusal::NotThatMessage("proposal"));
         };
         let reference = queued.proposal_reference_ref().as_slice();
-        let known = self.pending.iter().any(|pending| pending.reference() == reference);
+        let known = self.pending.contains(reference);
         let is_add = matches!(queued.proposal(), openmls::prelude::Proposal::Add(_));
-        let receipt = if is_add { receipts.next() } else { None };
+        let receipt = if is_add { evidence.receipts.next() } else { None };
         if known {
             return Ok(());
         }
-        let root = &session.root;
+        let root = evidence.root;
         let checked = check::check_proposal(&self.context, root, &self.roster, &self.pending, &queued, cx.now)?;
         // ADMT-8: whoever is added stands on the log.
         if let Proposed::Add(add) = checked.what() {
             let receipt = receipt.ok_or(Refusal::ReceiptMissing("a newcomer's certificate"))?;
-            let logged = session
-                .log
-                .verify_certificate_receipt(receipt, add.certificate().der())?;
+            let logged = evidence.log.verify_certificate(receipt, add.certificate().der())?;
             cx.saw(&logged)?;
         }
         if self.pending.is_empty() {
