@@ -3,7 +3,7 @@
 //! A proposal is checked when it arrives and becomes [`Pending`]; a commit may then only refer to what is pending, and
 //! must refer to all of it. So nothing enters the tree that was not checked, and the certificates are verified once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use openmls::prelude::{
     Credential, LeafNode, Member as MlsMember, Proposal, ProposalOrRefType, QueuedProposal, Sender, StagedCommit,
@@ -39,13 +39,13 @@ pub enum Proposed {
 pub struct Pending {
     proposals: Vec<PendingProposal>,
     /// By reference, where it stands.
-    places: HashMap<Vec<u8>, usize>,
-    /// Whose Add is pending, with its reference.
-    devices: HashMap<Device, Vec<u8>>,
+    places: Index,
+    /// By [`device_of`] its certificate, where an Add stands.
+    devices: Index,
 }
 
-/// Person and device, as certificates name them.
-type Device = (String, String);
+/// One type for all of them: a browser loads the code of a map once.
+type Index = HashMap<Vec<u8>, usize>;
 
 /// What a commit, once checked, does to the group.
 #[derive(Clone, Debug)]
@@ -115,10 +115,10 @@ impl Pending {
         if self.contains(&proposal.reference) {
             return;
         }
-        self.places.insert(proposal.reference.clone(), self.proposals.len());
+        let place = self.proposals.len();
+        self.places.insert(proposal.reference.clone(), place);
         if let Proposed::Add(add) = &proposal.what {
-            self.devices
-                .insert(device_of(add.certificate()), proposal.reference.clone());
+            self.devices.insert(device_of(add.certificate()), place);
         }
         self.proposals.push(proposal);
     }
@@ -127,15 +127,16 @@ impl Pending {
         *self = Self::default();
     }
 
-    fn get(&self, reference: &[u8]) -> Option<&PendingProposal> {
-        self.proposals.get(*self.places.get(reference)?)
+    /// The proposal of this reference, and its place.
+    fn get(&self, reference: &[u8]) -> Option<(usize, &PendingProposal)> {
+        let place = *self.places.get(reference)?;
+        Some((place, self.proposals.get(place)?))
     }
 
     /// Whether an Add of this device is pending, by another proposal than this one.
     fn adds_device(&self, certificate: &CheckedCertificate, reference: &[u8]) -> bool {
-        self.devices
-            .get(&device_of(certificate))
-            .is_some_and(|pending| pending != reference)
+        let place = self.devices.get(&device_of(certificate));
+        place.is_some() && place != self.places.get(reference)
     }
 }
 
@@ -164,13 +165,10 @@ fn roster_checked_by(
     root: &TrustRoot,
     now: UnixMillis,
 ) -> Result<Roster, Refusal> {
-    let (mut roster, mut devices) = (Roster::default(), HashSet::new());
+    let (mut roster, mut devices) = (Roster::default(), Index::new());
     for member in members {
         let certificate = check(&member.credential, &member.signature_key, root, now)?;
-        if !devices.insert(device_of(&certificate)) {
-            return Err(Refusal::DeviceTwice);
-        }
-        roster.insert(Member::new(member.index.u32(), certificate));
+        roster.insert(seat(&mut devices, member.index.u32(), certificate)?);
     }
     Ok(roster)
 }
@@ -233,15 +231,28 @@ pub fn check_commit(
     let member = roster.get(committer).ok_or(Refusal::NoSuchLeaf(committer))?;
 
     // GRUP-5: references only, and only to what was delivered and checked (PF-14).
-    let mut committed = Vec::new();
+    let (mut committed, mut taken) = (Vec::new(), vec![false; pending.len()]);
     for queued in staged.queued_proposals() {
         if queued.proposal_or_ref_type() != ProposalOrRefType::Reference {
             return Err(Refusal::InlineProposal);
         }
         let reference = queued.proposal_reference_ref().as_slice();
-        committed.push(pending.get(reference).ok_or(Refusal::UnknownProposal)?);
+        let (place, proposal) = pending.get(reference).ok_or(Refusal::UnknownProposal)?;
+        committed.push(proposal);
+        if let Some(taken) = taken.get_mut(place) {
+            *taken = true;
+        }
     }
-    check_nothing_left_out(pending, &committed)?;
+    // GRUP-6, see `rules::leaves_out`.
+    if rules::leaves_out(
+        pending
+            .proposals
+            .iter()
+            .map(|p| p.what.wish())
+            .zip(taken.iter().copied()),
+    ) {
+        return Err(Refusal::ProposalLeftOut);
+    }
 
     // GRUP-7, GRUP-8: a path always (PF-22), and the committer stays who it was (PF-02).
     let path = staged.update_path_leaf_node().ok_or(Refusal::PathMissing)?;
@@ -290,16 +301,6 @@ fn check_host(roster: &Roster, leaf: u32) -> Result<(), Refusal> {
     }
 }
 
-/// GRUP-6, see [`rules::leaves_out`].
-fn check_nothing_left_out(pending: &Pending, committed: &[&PendingProposal]) -> Result<(), Refusal> {
-    let committed: HashSet<&[u8]> = committed.iter().map(|c| c.reference()).collect();
-    let taken = |p: &PendingProposal| committed.contains(p.reference());
-    if rules::leaves_out(pending.proposals.iter().map(|p| (p.what.wish(), taken(p)))) {
-        return Err(Refusal::ProposalLeftOut);
-    }
-    Ok(())
-}
-
 /// RFC 9420 section 12.3: Removes, then Adds in order, each at the leftmost free leaf.
 fn apply(
     roster: &Roster,
@@ -321,9 +322,11 @@ fn apply(
             change.removed.extend(change.roster.remove(leaf));
         }
     }
-    let mut devices: HashSet<Device> = HashSet::new();
+    let mut devices = Index::new();
     if committed.iter().any(|p| matches!(p.what, Proposed::Add(_))) {
-        devices.extend(change.roster.iter().map(|member| device_of(member.certificate())));
+        for member in change.roster.iter() {
+            devices.insert(device_of(member.certificate()), member.leaf() as usize);
+        }
     }
     let mut seats = roster.leaves().collect();
     let mut free = rules::reseat(&mut seats, committed.iter().map(|p| p.what.wish())).into_iter();
@@ -334,10 +337,7 @@ fn apply(
                 return Err(crate::identity::CertificateError::Expired.into());
             }
             let leaf = free.next().ok_or(Refusal::TreeMismatch)?;
-            let member = Member::new(leaf, add.certificate().clone());
-            if !devices.insert(device_of(add.certificate())) {
-                return Err(Refusal::DeviceTwice);
-            }
+            let member = seat(&mut devices, leaf, add.certificate().clone())?;
             change.roster.insert(member.clone());
             change.added.push(member);
             change.added_refs.push(add.reference().to_vec());
@@ -347,9 +347,21 @@ fn apply(
 }
 
 /// GRUP-10: one leaf for each device of a person.
-fn device_of(certificate: &CheckedCertificate) -> Device {
-    let id = |id: Option<&str>| id.unwrap_or_default().to_owned();
-    (id(certificate.person()), id(certificate.device()))
+fn seat(devices: &mut Index, leaf: u32, certificate: CheckedCertificate) -> Result<Member, Refusal> {
+    match devices.insert(device_of(&certificate), leaf as usize) {
+        None => Ok(Member::new(leaf, certificate)),
+        Some(_) => Err(Refusal::DeviceTwice),
+    }
+}
+
+/// Person and device as one. What an id is made of (IDEN-5) has no room for what stands between.
+fn device_of(certificate: &CheckedCertificate) -> Vec<u8> {
+    [
+        certificate.person().unwrap_or_default(),
+        certificate.device().unwrap_or_default(),
+    ]
+    .join("/")
+    .into_bytes()
 }
 
 /// The roster is the tree, leaf by leaf (PF-06). Cheap: no signature is verified again.
