@@ -169,4 +169,3 @@ fn the_roster_of_an_epoch_is_shown_before_its_keys_are_used_for_sending() {
         }
     }
 }
-

@@ -141,12 +141,7 @@ pub enum Phase {
 }
 
 impl RosterView {
-    pub(super) fn new(
-        epoch: u64,
-        roster: &Roster,
-        own_leaf: u32,
-        connected: impl Fn(u32) -> bool,
-    ) -> Self {
+    pub(super) fn new(epoch: u64, roster: &Roster, own_leaf: u32, connected: impl Fn(u32) -> bool) -> Self {
         let members = roster
             .iter()
             .map(|member| MemberView {
