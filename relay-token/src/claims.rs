@@ -30,6 +30,13 @@ pub struct Rights {
     pub subscribe: bool,
 }
 
+impl Rights {
+    /// Nothing at all: whoever has such a token is not in the meeting yet, and may prepare to be.
+    pub fn is_empty(&self) -> bool {
+        self.publish.is_empty() && !self.subscribe
+    }
+}
+
 /// Where a stream comes from. The numbers are the SFrame contexts of the protocol, so the two lists cannot drift apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -6,6 +6,7 @@ use rand::RngCore;
 use relay_token::Rights;
 
 use crate::arena::Key;
+use crate::congestion::Repeats;
 use crate::engine::{Line, Run, SessionId};
 use crate::forward::consumer::Consumer;
 use crate::forward::producer::Producer;
@@ -21,6 +22,10 @@ use crate::sdp::Offer;
 
 /// A transport that nothing authentic was heard on for this long is gone, and so is a participant without signalling.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// Who said something authentic within this time from an address is there.
+const LIVE: Duration = Duration::from_secs(5);
+/// Addresses of which it is known when a check came last.
+const MAX_CHECKED: usize = 8;
 /// How often receivers' reports go to a sender. Whoever is alone and shows no picture hears nothing else, and a page that hears nothing for 0.9 s
 /// looks for another way.
 pub(crate) const REPORT_INTERVAL: Duration = Duration::from_millis(500);
@@ -31,12 +36,21 @@ pub(crate) struct Peer {
     pub(crate) room: Key<Room>,
     pub(crate) participant: String,
     pub(crate) rights: Rights,
+    /// When the token that gave them runs out, in seconds since 1970.
+    pub(crate) rights_until: u64,
     pub(crate) session: Option<SessionId>,
     /// Since when there is no signalling session.
     pub(crate) silent_since: Option<Instant>,
     pub(crate) transport: Option<Transport>,
     pub(crate) producers: Vec<Key<Producer>>,
     pub(crate) consumers: Vec<Key<Consumer>>,
+}
+
+impl Peer {
+    /// RELY-74: not in the meeting yet. It may agree on everything, and neither gives nor gets anything.
+    pub(crate) fn is_held(&self) -> bool {
+        self.rights.is_empty()
+    }
 }
 
 /// Where the packets of an incoming SSRC belong.
@@ -55,6 +69,9 @@ pub(crate) struct Transport {
     pub(crate) dtls: DtlsServer,
     pub(crate) srtp: Option<Box<Srtp>>,
     pub(crate) paths: Vec<Remote>,
+    /// When an authentic check came last from where, newest last; and media or control.
+    checked_from: Vec<(Remote, Instant)>,
+    pub(crate) media_from: Option<(Remote, Instant)>,
     /// Where the next packet to this peer is written.
     pub(crate) run: Run,
     pub(crate) created: Instant,
@@ -67,6 +84,8 @@ pub(crate) struct Transport {
     pub(crate) arrivals: Recorder,
     /// What is known of the way to this peer, if it reports on what arrives.
     pub(crate) line: Option<Box<Line>>,
+    /// What may be repeated to this peer.
+    pub(crate) repeats: Repeats,
     pub(crate) next_feedback: Instant,
     pub(crate) next_report: Instant,
     /// The SSRC our own feedback comes from.
@@ -91,6 +110,8 @@ impl Transport {
             dtls: DtlsServer::new(identity, offer.fingerprint)?,
             srtp: None,
             paths: Vec::new(),
+            checked_from: Vec::new(),
+            media_from: None,
             run: Run::default(),
             created: now,
             heard: now,
@@ -99,6 +120,7 @@ impl Transport {
             streams: SsrcMap::default(),
             arrivals: Recorder::new(now),
             line: None,
+            repeats: Repeats::new(now),
             next_feedback: now,
             next_report: now + REPORT_INTERVAL,
             own_ssrc: rng.next_u32() | 1,
@@ -111,6 +133,32 @@ impl Transport {
     pub(crate) fn is_lost(&self, now: Instant) -> bool {
         let since = if self.srtp.is_some() { self.heard } else { self.created };
         now.saturating_duration_since(since) >= PATIENCE
+    }
+
+    /// RELY-26: another way carries another amount. `true`: the path changed, of a receiver whose line is known.
+    pub(crate) fn follow_path(&mut self, now: Instant) -> bool {
+        if !self.ice.take_moved() {
+            return false;
+        }
+        if let Some(line) = &mut self.line {
+            line.path_changed(now);
+        }
+        self.line.is_some()
+    }
+
+    /// An authentic check came from there.
+    pub(crate) fn checked(&mut self, from: Remote, now: Instant) {
+        self.checked_from.retain(|(remote, _)| *remote != from);
+        if self.checked_from.len() == MAX_CHECKED {
+            self.checked_from.remove(0);
+        }
+        self.checked_from.push((from, now));
+    }
+
+    /// Whether something authentic came from there a moment ago.
+    pub(crate) fn is_live_at(&self, remote: Remote, now: Instant) -> bool {
+        let mut heard = self.checked_from.iter().chain(&self.media_from);
+        heard.any(|(from, at)| *from == remote && now.saturating_duration_since(*at) < LIVE)
     }
 
     /// Whether `offer` is of the same RTCPeerConnection.

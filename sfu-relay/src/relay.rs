@@ -238,7 +238,7 @@ impl Relay {
         self.inner.draining.store(true, Ordering::Relaxed);
         self.tell_all(|| Input::Farewell).await;
         let deadline = Instant::now() + at_most;
-        while self.is_alive() && self.stats().peers > 0 && Instant::now() < deadline {
+        while self.is_any_alive() && self.stats().peers > 0 && Instant::now() < deadline {
             tokio::time::sleep(LOOK).await;
         }
         self.shutdown().await;
@@ -247,6 +247,10 @@ impl Relay {
     /// Whether nobody new is let in any more.
     pub fn is_draining(&self) -> bool {
         self.inner.draining.load(Ordering::Relaxed)
+    }
+
+    fn is_any_alive(&self) -> bool {
+        self.inner.threads.iter().any(|thread| !thread.inputs.is_closed())
     }
 
     /// Whether all threads run.

@@ -75,6 +75,8 @@ stats! {
     SoFar rtp_forwarded,
     /// Packets repeated to consumers on their request.
     SoFar rtx_sent,
+    /// Requests to repeat of which some were over their receiver's budget.
+    SoFar rtx_refused,
     /// Packets sent to find out whether they arrive.
     SoFar padding_sent,
     /// Packets that waited for their turn on a receiver's line.

@@ -1,6 +1,6 @@
 //! Loss, reports and requests: what is repeated, what is asked for, and what stays on its own leg.
 //!
-//! Requirements held here: RELY-14, RELY-15, RELY-16, RELY-62.
+//! Requirements held here: RELY-14, RELY-15, RELY-16, RELY-62, RELY-72.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -14,7 +14,7 @@ use common::offers::{DD, MID, OPUS, RID, VP8};
 use common::{Line, Rtp, World, descriptor, key_descriptor};
 use relay_token::Source;
 use sfu_relay::rtp::is_rtcp;
-use sfu_relay::rtp::rtcp::{self, ReportBlock, Rtcp, Writer};
+use sfu_relay::rtp::rtcp::{self, ReportBlock, Rtcp, SenderReport, Writer};
 
 const MS: Duration = Duration::from_millis(1);
 const CAMERA: u32 = 500;
@@ -411,4 +411,63 @@ fn rely_13_h264_layers_switch_at_a_key_frame_of_the_layer() {
     assert_eq!(got[switch].payload[2], 20);
     assert!(got[switch..].iter().all(|p| p.payload[1] == 0));
     assert!(got[3..switch].iter().all(|p| p.payload[1] == 2));
+}
+
+#[test]
+fn pf_01_rely_72_whoever_asks_again_and_again_gets_no_more_than_its_share() {
+    let (mut world, alice, watchers) = watched(1);
+    let bob = watchers[0];
+    for n in 1..500 {
+        let mut packet = frame(n, false);
+        packet.payload = vec![n as u8; 1_000];
+        world.rtp(alice, &packet);
+        world.live(5 * MS);
+    }
+    let (ssrc, rtx) = world.clients[bob].announced("0");
+    let newest = world.clients[bob].of(ssrc).last().unwrap().sequence;
+    let repeated = |world: &World| world.clients[bob].of(rtx.unwrap()).len();
+    // Padding goes out on the same SSRC.
+    let before = world.stats().rtx_sent;
+    for _ in 0..80 {
+        nack(&mut world, bob, ssrc, (0..400).map(|n| newest.wrapping_sub(n)));
+        world.live(25 * MS);
+    }
+    // 80 times 400 were asked for; a megabit a second is 125 of these, for two seconds and one at once.
+    let sent = world.stats().rtx_sent - before;
+    assert!((200..=1_500).contains(&sent), "{sent}");
+    assert!(repeated(&world) > 0 && world.stats().rtx_refused > 0);
+    // Later there is something again.
+    world.live(1_000 * MS);
+    let before = world.stats().rtx_sent;
+    nack(&mut world, bob, ssrc, [newest]);
+    assert_eq!(world.stats().rtx_sent, before + 1);
+}
+
+#[test]
+fn rely_72_a_senders_reports_go_on_once_in_a_while_however_many_there_are() {
+    let (mut world, alice, watchers) = watched(2);
+    let heard = |world: &World, client: usize| {
+        let reports = said(world, client).into_iter();
+        reports.filter(|packet| matches!(packet, Rtcp::SenderReport(_))).count()
+    };
+    let flood = |ntp: u64| {
+        let mut bytes = Vec::new();
+        for n in 0..40 {
+            let report = SenderReport {
+                ssrc: CAMERA,
+                ntp: (ntp << 32) + n,
+                rtp: 0,
+                packets: 1,
+                octets: 1,
+            };
+            Writer::new(&mut bytes).sender_report(&report);
+        }
+        bytes
+    };
+    world.rtcp(alice, flood(1));
+    world.rtcp(alice, flood(1));
+    assert_eq!((heard(&world, watchers[0]), heard(&world, watchers[1])), (1, 1));
+    world.live(1_000 * MS);
+    world.rtcp(alice, flood(2));
+    assert_eq!((heard(&world, watchers[0]), heard(&world, watchers[1])), (2, 2));
 }

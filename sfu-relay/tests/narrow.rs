@@ -232,7 +232,8 @@ impl Stage {
             .insert(receiver, emulator::Line::new(profile, 77, self.world.now));
         let check = self.world.clients[receiver].check(true);
         self.world.send_datagram(receiver, check);
-        self.world.pump();
+        // An empty report: media and control prove where a client is (RELY-40).
+        self.world.rtcp(receiver, vec![0x80, 201, 0, 1, 0, 0, 0, 9]);
     }
 }
 

@@ -35,6 +35,11 @@ fn answer_to(world: &mut World, from: SocketAddr, datagram: &[u8]) -> Option<Vec
     answer
 }
 
+/// A receiver's report that says nothing but where it comes from.
+fn empty_report() -> Vec<u8> {
+    vec![0x80, 201, 0, 1, 0, 0, 0, 9]
+}
+
 fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
@@ -65,7 +70,7 @@ fn rely_40_an_ice_restart_keeps_keys_and_media_and_moves_the_path_when_the_new_o
         world.clients[bob].address = address(new);
         let check = world.clients[bob].check(true);
         world.send_datagram(bob, check);
-        world.pump();
+        world.rtcp(bob, empty_report());
         world.rtp(alice, &frame(4));
         let media = &world.clients[bob].media;
         assert_eq!(media.len(), 4);
@@ -126,6 +131,77 @@ fn rely_41_a_recorded_check_sent_from_elsewhere_is_not_answered_and_turns_no_med
 }
 
 #[test]
+fn rely_40_a_recorded_nomination_that_was_forgotten_turns_no_media() {
+    let (mut world, alice, bob) = call();
+    let recorded = world.clients[bob].check(true);
+    world.send_datagram(bob, recorded.clone());
+    // More checks than are remembered.
+    for _ in 0..100 {
+        let check = world.clients[bob].check(true);
+        world.send_datagram(bob, check);
+        world.pass(Duration::from_millis(20));
+    }
+    let thief = address("203.0.113.66:666");
+    let home = std::mem::replace(&mut world.clients[bob].address, thief);
+    assert!(
+        answer_to(&mut world, thief, &recorded).is_some(),
+        "it counts as a new one"
+    );
+    world.clients[bob].media.clear();
+    let mut media = world.clients[alice].seal(&frame(2));
+    let from = world.clients[alice].address;
+    world.engine.handle_datagram(world.now, from, &mut media);
+    while let Some(transmit) = world.engine.poll_transmit() {
+        assert!(home == transmit.to, "media goes where it went");
+    }
+    // What Bob sent before and sends again from there opens nothing, and moves nothing.
+    let report = world.clients[bob].seal_control(empty_report());
+    world.engine.handle_datagram(world.now, home, &mut report.clone());
+    world.engine.handle_datagram(world.now, thief, &mut report.clone());
+    world.clients[bob].address = home;
+    world.rtp(alice, &frame(3));
+    assert_eq!(world.clients[bob].media.len(), 1);
+}
+
+#[test]
+fn rely_40_a_nomination_is_believed_by_itself_where_the_old_path_is_silent() {
+    let (mut world, alice, bob) = call();
+    world.clients[bob].address = address("198.51.100.9:40000");
+    let check = world.clients[bob].check(true);
+    world.send_datagram(bob, check);
+    world.rtp(alice, &frame(2));
+    assert_eq!(world.clients[bob].media.len(), 1, "a nomination alone moves nothing");
+    world.pass(Duration::from_secs(6));
+    let check = world.clients[bob].check(true);
+    world.send_datagram(bob, check);
+    world.rtp(alice, &frame(3));
+    assert_eq!(world.clients[bob].media.len(), 2);
+}
+
+#[test]
+fn rely_71_nobody_takes_the_address_of_somebody_who_is_there() {
+    let (mut world, alice, bob) = call();
+    let mallory = world.enter("mallory", &[Line::camera("v", 900)]);
+    let hers = world.clients[mallory].address;
+    // As if it came from Alice.
+    let victim = world.clients[alice].address;
+    for _ in 0..20 {
+        let check = world.clients[mallory].check(true);
+        assert_eq!(answer_to(&mut world, victim, &check), None);
+        let count = world.clients[bob].media.len();
+        world.rtp(alice, &frame(count as u16 + 1));
+        assert_eq!(world.clients[bob].media.len(), count + 1, "Alice is heard");
+        world.live(Duration::from_millis(500));
+    }
+    // Where Mallory herself is she is heard, and so is whoever gets an address that nobody uses any more.
+    let check = world.clients[mallory].check(true);
+    assert!(answer_to(&mut world, hers, &check).is_some());
+    world.pass(Duration::from_secs(6));
+    let check = world.clients[mallory].check(true);
+    assert!(answer_to(&mut world, victim, &check).is_some());
+}
+
+#[test]
 fn rely_41_a_check_of_an_earlier_address_does_not_turn_media_back() {
     let (mut world, alice, bob) = call();
     let (old, new) = (world.clients[bob].address, address("198.51.100.9:40000"));
@@ -134,7 +210,7 @@ fn rely_41_a_check_of_an_earlier_address_does_not_turn_media_back() {
     world.clients[bob].address = new;
     let check = world.clients[bob].check(true);
     world.send_datagram(bob, check);
-    world.pump();
+    world.rtcp(bob, empty_report());
     // From the old address, where it was sent from before, it is what a client repeats: answered, and that is all.
     assert!(answer_to(&mut world, old, &recorded).is_some());
     world.rtp(alice, &frame(2));

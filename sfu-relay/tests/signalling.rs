@@ -310,3 +310,45 @@ async fn rely_53_figures_of_a_room_are_told_without_its_name_or_anybodys_and_end
     let (_, figures) = asked(operations, "/metrics").await;
     assert!(of(&figures, "conclave_relay_room_peers").is_empty(), "{figures}");
 }
+
+#[tokio::test]
+async fn rely_73_a_session_ends_with_its_token_unless_it_shows_a_fresh_one_of_its_own() {
+    let (relay, url) = relay().await;
+    let soon = now();
+    // Over in a second, had a clock not five to be wrong by.
+    let expired = |participant: &str| token(1, participant, soon - 20, soon + 1);
+    let hello = |participant: &str| json!({"type": "hello", "protocol": 1, "token": expired(participant)});
+    let mut renewing = connect(&url).await;
+    send(&mut renewing, hello("renewing")).await;
+    let mut idle = connect(&url).await;
+    send(&mut idle, hello("idle")).await;
+    for socket in [&mut renewing, &mut idle] {
+        assert_eq!(next(socket).await["type"], "ready");
+        assert_eq!(next(socket).await["type"], "producers");
+    }
+    let renew = |token: String| json!({"type": "renew", "token": token});
+    send(&mut renewing, renew(token(1, "renewing", soon, soon + 60))).await;
+    is_refused(&mut idle, "token-expired").await;
+    until(|| relay.stats().peers == 1).await;
+    send(&mut renewing, json!({"type": "ping"})).await;
+    assert_eq!(next(&mut renewing).await, json!({"type": "pong"}));
+
+    let someone_elses = token(1, "idle", soon, soon + 60);
+    send(&mut renewing, renew(someone_elses)).await;
+    is_refused(&mut renewing, "token-invalid").await;
+    let mut forging = joined(&url, "forging").await;
+    send(&mut forging, renew(token(2, "forging", soon, soon + 60))).await;
+    is_refused(&mut forging, "token-invalid").await;
+    let mut late = joined(&url, "late").await;
+    send(&mut late, renew(token(1, "late", soon - 60, soon - 30))).await;
+    is_refused(&mut late, "token-expired").await;
+}
+
+async fn until(done: impl Fn() -> bool) {
+    let wait = async {
+        while !done() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(40), wait).await.unwrap();
+}

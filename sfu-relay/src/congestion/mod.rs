@@ -20,7 +20,9 @@ mod loss;
 mod pacer;
 mod probe;
 mod rate;
+mod repeats;
 
 pub use controller::{Controller, Demand, LEAST, MOST, OVERHEAD, START, Unused};
 pub(crate) use rate::Meter;
 pub use rate::Rate;
+pub(crate) use repeats::Repeats;

@@ -96,6 +96,8 @@ impl Engine {
     /// The client is told for which producers there is no room, when that changed.
     fn tell_starved(&mut self, key: Key<Peer>) {
         let Some(peer) = self.peers.get_mut(key) else { return };
+        // Without a session there is nobody to tell: whoever comes back is told.
+        let Some(session) = peer.session else { return };
         let Some(line) = peer.transport.as_mut().and_then(|transport| transport.line.as_mut()) else {
             return;
         };
@@ -112,9 +114,7 @@ impl Engine {
         let message = RelayMessage::Paused {
             producers: producers.map(|producer| producer.id.clone()).collect(),
         };
-        if let Some(session) = peer.session {
-            self.out.say(session, message);
-        }
+        self.out.say(session, message);
     }
 }
 

@@ -1,6 +1,8 @@
 //! RTCP in: what senders report goes on to consumers, what consumers miss is repeated or asked for.
+//!
+//! Requirements held here: RELY-72.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Engine;
 use super::media::{send_rtcp, send_rtp};
@@ -9,6 +11,9 @@ use crate::forward::consumer::Consumer;
 use crate::peer::Peer;
 use crate::rtp::rtcp::{self, Rtcp, SenderReport, Writer};
 use crate::stats::Counters;
+
+/// A layer's reports go on at most this often. Browsers make one a second, some while a stream begins.
+const REPORTS: Duration = Duration::from_millis(200);
 
 impl Engine {
     pub(super) fn rtcp(&mut self, now: Instant, peer_key: Key<Peer>, compound: &[u8]) {
@@ -50,6 +55,12 @@ impl Engine {
             return;
         };
         layer.reception.sender_report(report, now);
+        // RELY-72: each is sealed once for each consumer, and a datagram holds some fifty.
+        let last = layer.reported.replace(now);
+        if last.is_some_and(|last| now.saturating_duration_since(last) < REPORTS) {
+            layer.reported = last;
+            return;
+        }
         for key in &producer.consumers {
             let Some(consumer) = self.consumers.get(*key).filter(|c| c.layer() == Some(stream.layer)) else {
                 continue;
@@ -92,10 +103,22 @@ impl Engine {
         let Some(transport) = self.peers.get_mut(peer_key).and_then(|peer| peer.transport.as_mut()) else {
             return;
         };
+        let estimate = transport.line.as_ref().map(|line| line.controller.estimate());
+        transport.repeats.refill(now, estimate);
         for sequence in rtcp::nacked(entries) {
-            if send_rtp(transport, &mut self.out, (consumer.manner(), now), |buffer, number| {
-                consumer.repeat(producer, sequence, now, number, buffer).is_some()
-            }) {
+            // RELY-72: what is not repeated now may be asked for again.
+            if transport.repeats.is_spent() {
+                return Counters::one(&self.counters.rtx_refused);
+            }
+            let mut len = 0;
+            let sent = send_rtp(transport, &mut self.out, (consumer.manner(), now), |buffer, number| {
+                let start = buffer.len();
+                let repeated = consumer.repeat(producer, sequence, now, number, buffer).is_some();
+                len = buffer.len() - start;
+                repeated
+            });
+            if sent {
+                transport.repeats.take(len);
                 Counters::one(&self.counters.rtx_sent);
             }
         }

@@ -1,12 +1,17 @@
 //! What arrives on the socket.
+//!
+//! Requirements held here: RELY-71.
 
 use std::time::Instant;
 
 use super::Engine;
 use crate::arena::Key;
+use crate::net::demux::Word;
 use crate::net::dtls::{DtlsServer, Progress};
+use crate::net::handover::News;
 use crate::net::ice::Checked;
 use crate::net::remote::Remote;
+use crate::net::srtp::SrtpError;
 use crate::net::stun::BindingRequest;
 use crate::peer::Peer;
 use crate::rtp;
@@ -31,7 +36,7 @@ impl Engine {
                 }
             },
             Some(128..=191) => match self.demux.address(from) {
-                Some(peer) => self.srtp(now, peer, datagram),
+                Some(peer) => self.srtp(now, peer, from, datagram),
                 None => Counters::one(&self.counters.unknown),
             },
             _ => Counters::one(&self.counters.unknown),
@@ -45,12 +50,26 @@ impl Engine {
         let Some(peer_key) = self.demux.ufrag(request.local_ufrag) else {
             return Counters::one(&self.counters.stun_refused);
         };
+        // RELY-71: where somebody is, nobody else is by saying so.
+        let holder = self.demux.address(from).filter(|holder| *holder != peer_key);
+        if holder.is_some_and(|holder| self.is_live_at(holder, from, now)) {
+            return Counters::one(&self.counters.stun_refused);
+        }
         let Some(transport) = self.peers.get_mut(peer_key).and_then(|peer| peer.transport.as_mut()) else {
             return;
         };
+        if let Remote::Udp(address) = from
+            && self.demux.elsewhere(address).is_some()
+        {
+            if transport.ice.proves(now, &request) {
+                self.demux.want(from);
+            }
+            return Counters::one(&self.counters.stun_refused);
+        }
         let known = self.demux.address(from) == Some(peer_key);
         let mut answer = self.out.buffer();
-        let checked = transport.ice.handle(now, &request, from, known, &mut answer);
+        let silent = transport.ice.path().is_none_or(|path| !transport.is_live_at(path, now));
+        let checked = transport.ice.handle(now, &request, from, (known, silent), &mut answer);
         if checked != Checked::Answered {
             self.out.recycle(answer);
             return Counters::one(match checked {
@@ -59,11 +78,8 @@ impl Engine {
             });
         }
         transport.heard = now;
-        // RELY-26: another way carries another amount.
-        if transport.ice.take_moved()
-            && let Some(line) = &mut transport.line
-        {
-            line.path_changed(now);
+        transport.checked(from, now);
+        if transport.follow_path(now) {
             Counters::one(&self.counters.moves);
         }
         self.demux.learn(from, peer_key, &mut transport.paths);
@@ -88,6 +104,7 @@ impl Engine {
             Ok(Progress::None) => {}
             Ok(Progress::Connected(srtp)) => {
                 transport.srtp = Some(srtp);
+                transport.ice.protect();
                 transport.heard = now;
                 Counters::one(&self.counters.connected);
                 tracing::debug!(peer = ?peer_key, "connected");
@@ -104,7 +121,7 @@ impl Engine {
         }
     }
 
-    fn srtp(&mut self, now: Instant, peer_key: Key<Peer>, datagram: &mut [u8]) {
+    fn srtp(&mut self, now: Instant, peer_key: Key<Peer>, from: Remote, datagram: &mut [u8]) {
         let Some(transport) = self.peers.get_mut(peer_key).and_then(|peer| peer.transport.as_mut()) else {
             return;
         };
@@ -120,14 +137,70 @@ impl Engine {
         match opened {
             Ok(len) => {
                 transport.heard = now;
+                transport.media_from = Some((from, now));
+                transport.ice.heard(from);
+                if transport.follow_path(now) {
+                    Counters::one(&self.counters.moves);
+                }
                 if control {
                     self.rtcp(now, peer_key, &datagram[..len]);
                 } else {
                     self.rtp(now, peer_key, &datagram[..len]);
                 }
             }
-            Err(_) => Counters::one(&self.counters.srtp_refused),
+            Err(error) => {
+                Counters::one(&self.counters.srtp_refused);
+                if error == SrtpError::TooManyStreams {
+                    self.forget_ended_streams(peer_key);
+                }
+            }
         }
+    }
+
+    /// An association lives for hours, and each share of a screen has SSRCs of its own.
+    fn forget_ended_streams(&mut self, peer_key: Key<Peer>) {
+        let Some(peer) = self.peers.get_mut(peer_key) else {
+            return;
+        };
+        let producers = peer.producers.iter().filter_map(|key| self.producers.get(*key));
+        let layers = producers.flat_map(|producer| &producer.layers);
+        let live: Vec<u32> = layers
+            .flat_map(|layer| layer.ssrc.into_iter().chain(layer.rtx_ssrc))
+            .collect();
+        let Some(transport) = &mut peer.transport else { return };
+        if let Some(srtp) = &mut transport.srtp {
+            srtp.forget_but(|ssrc| live.contains(&ssrc) || transport.streams.contains_key(&ssrc));
+        }
+    }
+
+    fn is_live_at(&self, peer: Key<Peer>, remote: Remote, now: Instant) -> bool {
+        let transport = self.peers.get(peer).and_then(|peer| peer.transport.as_ref());
+        transport.is_some_and(|transport| transport.is_live_at(remote, now))
+    }
+
+    /// Takes in what another engine says of an address. Returns early datagrams from there: they are for that engine.
+    pub(crate) fn hear(&mut self, now: Instant, news: News) -> Vec<Vec<u8>> {
+        let remote = Remote::Udp(news.address);
+        let holder = self.demux.address(remote);
+        if holder.is_some_and(|holder| self.is_live_at(holder, remote, now)) {
+            return Vec::new();
+        }
+        match news.word {
+            Word::Gone => self.demux.is_nowhere(news.address, news.shard),
+            Word::Wanted => {
+                if let Some(holder) = holder {
+                    self.demux.forget(remote, holder);
+                }
+            }
+            Word::Here => {
+                if let Some(holder) = holder {
+                    self.demux.forget(remote, holder);
+                }
+                self.demux.is_elsewhere(news.address, news.shard);
+                return self.demux.release(remote);
+            }
+        }
+        Vec::new()
     }
 
     /// Whether a peer proved to be at `remote`.

@@ -68,7 +68,7 @@ impl Line {
     }
 
     /// RELY-26: what goes to this receiver takes another way from now on.
-    pub(super) fn path_changed(&mut self, now: Instant) {
+    pub(crate) fn path_changed(&mut self, now: Instant) {
         self.controller.path_changed(now);
         self.tight = None;
         self.next_allocation = now;

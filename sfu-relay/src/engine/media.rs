@@ -28,6 +28,9 @@ impl Engine {
         {
             transport.arrivals.arrived(u16::from_be_bytes([high, low]), now);
         }
+        if self.peers.get(peer_key).is_none_or(Peer::is_held) {
+            return;
+        }
         let Some(stream) = self.stream_of(peer_key, &packet) else {
             return Counters::one(&self.counters.unknown_stream);
         };
@@ -113,6 +116,21 @@ impl Engine {
         let transport = peer.transport.as_mut()?;
         if let Some(stream) = transport.streams.get(&packet.ssrc()) {
             return Some(*stream);
+        }
+        // One that said goodbye and comes back, maybe without its names, is the one it was.
+        let known = peer.producers.iter().find_map(|key| {
+            let mut layers = self.producers.get(*key)?.layers.iter().enumerate();
+            layers.find_map(|(layer, of)| {
+                let is_rtx = of.rtx_ssrc == Some(packet.ssrc());
+                (is_rtx || of.ssrc == Some(packet.ssrc())).then_some(Stream {
+                    producer: *key,
+                    layer,
+                    is_rtx,
+                })
+            })
+        });
+        if let Some(stream) = known {
+            return transport.bind(packet.ssrc(), stream).then_some(stream);
         }
         let text = |id| {
             packet

@@ -1,6 +1,6 @@
 //! Who is in which room, and what the others are told.
 //!
-//! Requirements held here: RELY-3, RELY-4, RELY-5.
+//! Requirements held here: RELY-3, RELY-4, RELY-5, RELY-73, RELY-74.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use crate::room::Room;
 use crate::signal::message::{ErrorCode, ProducerInfo, RelayMessage};
 
 impl Engine {
-    pub(super) fn join(&mut self, session: SessionId, claims: Claims) {
+    pub(super) fn join(&mut self, now: Instant, session: SessionId, claims: Claims) {
         let who = (claims.room.clone(), claims.participant.clone());
         if self.expelled.get(&who).is_some_and(|at| claims.nbf < *at) {
             // RELY-4: put out means out, however long the token in hand is still valid. Tokens count whole seconds: one of the
@@ -79,8 +79,10 @@ impl Engine {
                     });
                 }
                 peer.silent_since = None;
-                peer.rights = claims.rights;
-                self.apply_rights(key);
+                if let Some(line) = peer.transport.as_mut().and_then(|transport| transport.line.as_mut()) {
+                    line.told.clear();
+                }
+                self.grant(now, key, &claims);
                 self.forget_demand(key);
                 key
             }
@@ -89,6 +91,7 @@ impl Engine {
                     room: room_key,
                     participant: claims.participant.clone(),
                     rights: claims.rights,
+                    rights_until: claims.exp,
                     session: Some(session),
                     silent_since: None,
                     transport: None,
@@ -123,6 +126,47 @@ impl Engine {
             .population
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
         taken.is_ok()
+    }
+
+    /// RELY-73: a session goes on with a fresh token.
+    pub(super) fn renew(&mut self, now: Instant, session: SessionId, claims: &Claims) {
+        let Some(key) = self.peer_of(session) else { return };
+        let who = (claims.room.clone(), claims.participant.clone());
+        if self.expelled.get(&who).is_some_and(|at| claims.nbf < *at) {
+            return;
+        }
+        self.grant(now, key, claims);
+    }
+
+    /// RELY-74: what a token without rights finds running goes on as long as the one before would have let it: the key server gives such
+    /// a token to whom it has yet to recognise.
+    fn grant(&mut self, now: Instant, key: Key<Peer>, claims: &Claims) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let was_held = peer.is_held();
+        if claims.rights.is_empty() && (was_held || claims.nbf < peer.rights_until) {
+            return;
+        }
+        peer.rights = claims.rights.clone();
+        peer.rights_until = claims.exp;
+        self.apply_rights(key);
+        if was_held && !claims.rights.is_empty() {
+            self.release_held(now, key);
+        }
+    }
+
+    /// Whoever was held gets and gives from now on what was agreed on meanwhile.
+    fn release_held(&mut self, now: Instant, key: Key<Peer>) {
+        let Some(peer) = self.peers.get(key) else { return };
+        let (room, producers, consumers) = (peer.room, peer.producers.clone(), peer.consumers.clone());
+        for consumer in &consumers {
+            if let Some(consumer) = self.consumers.get_mut(*consumer) {
+                consumer.hold(false, now);
+            }
+        }
+        let producers = producers.into_iter().filter_map(|key| self.producers.get(key));
+        let added: Vec<ProducerInfo> = producers.map(Producer::info).collect();
+        self.announce(room, key, &added, &[]);
+        self.wake_consumers(now, key);
     }
 
     /// RELY-3: what a fresh token does not allow any more ends.
@@ -160,7 +204,9 @@ impl Engine {
             .flat_map(|room| room.producers.values());
         let producers = keys.filter_map(|key| self.producers.get(*key));
         producers
-            .filter(|producer| producer.peer != peer)
+            .filter(|producer| {
+                producer.peer != peer && self.peers.get(producer.peer).is_some_and(|peer| !peer.is_held())
+            })
             .map(Producer::info)
             .collect()
     }

@@ -45,7 +45,6 @@ use crate::forward::consumer::Consumer;
 use crate::forward::producer::Producer;
 use crate::net::demux::{Demux, Route};
 use crate::net::dtls::Identity;
-use crate::net::remote::Remote;
 use crate::peer::Peer;
 use crate::room::Room;
 use crate::sdp::Offer;
@@ -62,6 +61,11 @@ pub struct SessionId(pub u64);
 pub enum Command {
     /// A session presented this token, which was verified.
     Join {
+        session: SessionId,
+        claims: Claims,
+    },
+    /// It presented another for the same participant, which was verified.
+    Renew {
         session: SessionId,
         claims: Claims,
     },
@@ -216,9 +220,9 @@ impl Engine {
         self.demux.poll_route()
     }
 
-    /// Early datagrams from an address that turns out to be another engine's.
-    pub(crate) fn release(&mut self, from: Remote) -> Vec<Vec<u8>> {
-        self.demux.release(from)
+    /// Which other engine's peer is at this address.
+    pub(crate) fn elsewhere(&self, address: SocketAddr) -> Option<usize> {
+        self.demux.elsewhere(address)
     }
 
     /// The next datagrams to send. Give their buffer back by [`Engine::recycle`].
@@ -241,7 +245,8 @@ impl Engine {
 
     pub fn handle_command(&mut self, now: Instant, command: Command) {
         match command {
-            Command::Join { session, claims } => self.join(session, claims),
+            Command::Join { session, claims } => self.join(now, session, claims),
+            Command::Renew { session, claims } => self.renew(now, session, &claims),
             Command::Offer {
                 session,
                 id,

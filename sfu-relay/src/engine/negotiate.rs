@@ -1,6 +1,6 @@
 //! Offers answered: m-lines to producers and consumers.
 //!
-//! Requirements held here: RELY-3.
+//! Requirements held here: RELY-3, RELY-74.
 
 use std::time::Instant;
 
@@ -43,7 +43,12 @@ impl Engine {
             return;
         };
         self.out.say(session, RelayMessage::Answer { id, sdp, producers });
-        if let Some(room) = self.peers.get(peer_key).map(|peer| peer.room) {
+        if let Some(room) = self
+            .peers
+            .get(peer_key)
+            .filter(|peer| !peer.is_held())
+            .map(|peer| peer.room)
+        {
             self.announce(room, peer_key, &added, &removed);
         }
     }
@@ -73,7 +78,7 @@ impl Engine {
                 return Err((ErrorCode::Offer, "a source is published twice"));
             }
             // RELY-3: by the token alone.
-            if !peer.rights.publish.contains(&p.source) {
+            if !peer.is_held() && !peer.rights.publish.contains(&p.source) {
                 return Err((ErrorCode::NotAllowed, "the token does not allow this source"));
             }
             let media = media_of(offer, &p.mid).ok_or((ErrorCode::Offer, "publish names an unknown mid"))?;
@@ -85,7 +90,7 @@ impl Engine {
                 ));
             }
         }
-        if !subscribe.is_empty() && !peer.rights.subscribe {
+        if !subscribe.is_empty() && !peer.is_held() && !peer.rights.subscribe {
             return Err((ErrorCode::NotAllowed, "the token does not allow receiving"));
         }
         for s in subscribe {
@@ -282,6 +287,7 @@ impl Engine {
         // First numbers in the lower half: RFC 3711 section 3.3.1 has receivers guess the roll-over counter.
         let first = ((self.rng.next_u32() >> 17) as u16, (self.rng.next_u32() >> 17) as u16);
         let mut consumer = Consumer::new(peer_key, producer_key, audio, media, (ssrc, rtx_ssrc), first, now);
+        consumer.hold(peer.is_held(), now);
         consumer.spare(self.spared(), now);
         self.measure(now, peer_key, consumer.measured);
         let key = self.consumers.insert(consumer);

@@ -15,7 +15,7 @@ use crate::stats::Counters;
 impl Engine {
     /// A consumer cannot go on without a key frame.
     pub(super) fn want_key_frame(&mut self, now: Instant, key: Key<Consumer>) {
-        let Some(consumer) = self.consumers.get(key) else {
+        let Some(consumer) = self.consumers.get(key).filter(|consumer| !consumer.is_held()) else {
             return;
         };
         let Some(producer) = self.producers.get_mut(consumer.producer) else {

@@ -42,6 +42,8 @@ pub(crate) struct Consumer {
     /// Sound that its receiver asks for again: without RTX, so byte for byte as it was sent, and therefore without transport-wide numbers.
     pub(super) repeats_sound: bool,
     paused: bool,
+    /// RELY-74: its peer is not in the meeting yet.
+    held: bool,
     spared: Spared,
     flow: Flow,
     rewriter: Rewriter,
@@ -119,6 +121,7 @@ impl Consumer {
             audio,
             repeats_sound: false,
             paused: false,
+            held: false,
             spared: Spared::Nothing,
             flow: Flow::Waiting { since: now },
             rewriter: Rewriter::new(first_sequences.0, if audio { 48_000 } else { 90_000 }),
@@ -177,6 +180,17 @@ impl Consumer {
         }
     }
 
+    pub(crate) fn is_held(&self) -> bool {
+        self.held
+    }
+
+    pub(crate) fn hold(&mut self, held: bool, now: Instant) {
+        if self.held != held {
+            self.held = held;
+            self.restart(now);
+        }
+    }
+
     /// Does without what is spared. Sound is not.
     pub(crate) fn spare(&mut self, spared: Spared, now: Instant) {
         if self.audio || self.spared == spared {
@@ -190,7 +204,7 @@ impl Consumer {
 
     /// Nothing of it is to go out.
     pub(crate) fn rests(&self) -> bool {
-        self.paused || self.spared == Spared::Video
+        self.paused || self.held || self.spared == Spared::Video
     }
 
     /// The highest layer that is wanted and that there is time for.

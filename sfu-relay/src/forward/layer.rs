@@ -32,6 +32,8 @@ pub(crate) struct Layer {
     pub(crate) requests: KeyFrameRequests,
     pub(crate) missing: Missing,
     pub(crate) reception: Reception,
+    /// When the sender's report went on last.
+    pub(crate) reported: Option<Instant>,
     /// The layers inside this stream, if there are several.
     pub(crate) scheme: Option<Box<Scheme>>,
     /// The most spatial layers that were ever in this stream: a sender who is told that nobody wants the upper ones stops making them.
@@ -73,6 +75,7 @@ impl Layer {
             requests: KeyFrameRequests::default(),
             missing: Missing::default(),
             reception: Reception::default(),
+            reported: None,
             scheme: None,
             most_spatial: 1,
             clock_rate,

@@ -1,4 +1,6 @@
 //! One socket, many peers: by ICE user name while a path is new, by remote address afterwards.
+//!
+//! Requirements held here: RELY-71.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -18,16 +20,28 @@ pub(crate) struct Demux<K> {
     by_ufrag: HashMap<String, K>,
     by_address: HashMap<Remote, K>,
     held: VecDeque<(Instant, Remote, Vec<u8>)>,
+    /// Addresses of other threads' peers.
+    elsewhere: HashMap<SocketAddr, usize>,
     /// What others have to know to hand over our peers' datagrams. Empty where there are no others.
     routes: VecDeque<Route>,
     tells_routes: bool,
 }
 
-/// An address became, or is no longer, that of a peer here.
+/// What a thread tells the others of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Route {
     pub(crate) address: SocketAddr,
-    pub(crate) is_here: bool,
+    pub(crate) word: Word,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// A peer here proved to be there.
+    Here,
+    /// No peer here is there any more.
+    Gone,
+    /// A peer here would be there, and somebody else's is: whose it is may let go of it.
+    Wanted,
 }
 
 impl<K: Copy + PartialEq> Demux<K> {
@@ -36,6 +50,7 @@ impl<K: Copy + PartialEq> Demux<K> {
             by_ufrag: HashMap::new(),
             by_address: HashMap::new(),
             held: VecDeque::new(),
+            elsewhere: HashMap::new(),
             routes: VecDeque::new(),
             tells_routes: false,
         }
@@ -61,8 +76,9 @@ impl<K: Copy + PartialEq> Demux<K> {
 
     /// Records that an authenticated request of `peer` came from `address`. `paths` is the peer's own list, newest last.
     pub(crate) fn learn(&mut self, address: Remote, peer: K, paths: &mut Vec<Remote>) {
-        if self.by_address.insert(address, peer).is_none() {
-            self.tell(address, true);
+        let was_elsewhere = address.is_udp() && self.elsewhere.remove(&address.address()).is_some();
+        if self.by_address.insert(address, peer).is_none() || was_elsewhere {
+            self.tell(address, Word::Here);
         }
         paths.retain(|path| *path != address);
         paths.push(address);
@@ -75,8 +91,30 @@ impl<K: Copy + PartialEq> Demux<K> {
     pub(crate) fn forget(&mut self, address: Remote, peer: K) {
         if self.address(address) == Some(peer) {
             self.by_address.remove(&address);
-            self.tell(address, false);
+            self.tell(address, Word::Gone);
         }
+    }
+
+    /// The thread whose peer is at this address, if it is another.
+    pub(crate) fn elsewhere(&self, address: SocketAddr) -> Option<usize> {
+        self.elsewhere.get(&address).copied()
+    }
+
+    /// Another thread's peer is there.
+    pub(crate) fn is_elsewhere(&mut self, address: SocketAddr, thread: usize) {
+        self.elsewhere.insert(address, thread);
+    }
+
+    /// That thread's peer is not there any more. Another may have come meanwhile.
+    pub(crate) fn is_nowhere(&mut self, address: SocketAddr, thread: usize) {
+        if self.elsewhere(address) == Some(thread) {
+            self.elsewhere.remove(&address);
+        }
+    }
+
+    /// A peer here would be where another thread's is.
+    pub(crate) fn want(&mut self, address: Remote) {
+        self.tell(address, Word::Wanted);
     }
 
     /// From now on [`Demux::poll_route`] tells of every address that comes and goes.
@@ -88,11 +126,11 @@ impl<K: Copy + PartialEq> Demux<K> {
         self.routes.pop_front()
     }
 
-    fn tell(&mut self, remote: Remote, is_here: bool) {
+    fn tell(&mut self, remote: Remote, word: Word) {
         if let Remote::Udp(address) = remote
             && self.tells_routes
         {
-            self.routes.push_back(Route { address, is_here });
+            self.routes.push_back(Route { address, word });
         }
     }
 
@@ -122,5 +160,44 @@ impl<K: Copy + PartialEq> Demux<K> {
         self.held = held;
         let released: VecDeque<(Instant, Remote, Vec<u8>)> = released;
         released.into_iter().map(|(_, _, datagram)| datagram).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Demux, Route, Word};
+    use crate::net::remote::Remote;
+    use std::net::SocketAddr;
+
+    #[test]
+    fn rely_71_an_address_of_another_threads_peer_is_asked_for_and_told_when_it_changes_hands() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 7));
+        let remote = Remote::Udp(address);
+        let mut demux: Demux<u8> = Demux::new();
+        demux.tell_routes();
+        let told = |demux: &mut Demux<u8>| std::iter::from_fn(|| demux.poll_route()).collect::<Vec<_>>();
+        let route = |word| Route { address, word };
+
+        demux.is_elsewhere(address, 3);
+        demux.want(remote);
+        assert_eq!(told(&mut demux), [route(Word::Wanted)]);
+        demux.is_nowhere(address, 2);
+        assert_eq!(demux.elsewhere(address), Some(3), "of a thread whose it was not");
+        demux.learn(remote, 1, &mut Vec::new());
+        assert_eq!(
+            (demux.elsewhere(address), told(&mut demux)),
+            (None, vec![route(Word::Here)])
+        );
+        // Known here, and somebody else said that it is theirs: the next check puts that right, for all.
+        demux.is_elsewhere(address, 2);
+        demux.learn(remote, 1, &mut Vec::new());
+        assert_eq!(
+            (demux.elsewhere(address), told(&mut demux)),
+            (None, vec![route(Word::Here)])
+        );
+        demux.learn(remote, 1, &mut Vec::new());
+        assert_eq!(told(&mut demux), [], "nothing new");
+        demux.forget(remote, 1);
+        assert_eq!(told(&mut demux), [route(Word::Gone)]);
     }
 }

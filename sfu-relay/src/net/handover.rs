@@ -13,8 +13,12 @@ use std::sync::{Mutex, PoisonError};
 use crossbeam_queue::ArrayQueue;
 use tokio::sync::Notify;
 
+use super::demux::Word;
+
 /// Datagrams that may wait: what a thread gets in some milliseconds at its limit.
 const RING: usize = 1_024;
+/// Of these, places that may be taken when a check from an address nobody knows comes: strangers can send any number.
+const FOR_STRANGERS: usize = RING / 4;
 /// Fits what a socket's receiver takes.
 const BUFFER: usize = 2_048;
 
@@ -28,12 +32,12 @@ pub(crate) struct Mailbox {
     arrived: Notify,
 }
 
-/// An address became (`Some`) or is no longer (`None`) that of a peer of thread `shard`.
+/// What thread `shard` says of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct News {
     pub(crate) address: SocketAddr,
     pub(crate) shard: usize,
-    pub(crate) is_there: bool,
+    pub(crate) word: Word,
 }
 
 impl Default for Mailbox {
@@ -61,6 +65,11 @@ impl Mailbox {
                 false
             }
         }
+    }
+
+    /// The same for whoever is not known to be the owner's peer.
+    pub(crate) fn put_strange(&self, from: SocketAddr, datagram: &[u8]) -> bool {
+        self.parcels.len() < FOR_STRANGERS && self.put(from, datagram)
     }
 
     /// Takes out up to as many as a ring holds, so that the owner comes to its sockets in between.
@@ -106,7 +115,7 @@ impl Mailbox {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mailbox, RING};
+    use super::{FOR_STRANGERS, Mailbox, RING};
     use std::net::SocketAddr;
 
     fn from(port: u16) -> SocketAddr {
@@ -125,6 +134,18 @@ mod tests {
         let expected: Vec<_> = (0..RING as u16).map(|i| (from(i), i.to_be_bytes().to_vec())).collect();
         assert_eq!(got, expected);
         assert!(mailbox.put(from(1), &[1]));
+    }
+
+    #[test]
+    fn rely_47_strangers_leave_most_of_the_ring_to_those_who_are_known() {
+        let mailbox = Mailbox::default();
+        let strangers = (0..RING as u16).filter(|i| mailbox.put_strange(from(*i), &[0])).count();
+        assert_eq!(strangers, FOR_STRANGERS);
+        let known = (0..RING as u16).filter(|i| mailbox.put(from(*i), &[1])).count();
+        assert_eq!(known, RING - FOR_STRANGERS);
+        assert!(!mailbox.put_strange(from(1), &[0]));
+        mailbox.collect(|_, _| {});
+        assert!(mailbox.put_strange(from(1), &[0]));
     }
 
     #[test]

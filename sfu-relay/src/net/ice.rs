@@ -16,6 +16,8 @@ pub(crate) const MAX_SHARDS: usize = ALPHABET.len();
 
 /// Transaction ids remembered, the newest: those of some minutes of a connection that stands.
 const REMEMBERED: usize = 64;
+/// Addresses that may be nominated at one time.
+const MAX_CANDIDATES: usize = 4;
 /// Checks answered at once, and per second in the long run. Firefox begins with 50 a second.
 const BURST: f64 = 100.0;
 const RATE: f64 = 50.0;
@@ -31,6 +33,10 @@ pub(crate) struct IceLite {
     /// Where we sent last, also while there is no way.
     last: Option<Remote>,
     moved: bool,
+    /// Media is protected by now, and so can prove where its peer is.
+    protected: bool,
+    /// Nominated, but nothing protected came from there yet. Newest last.
+    candidates: Vec<Remote>,
     /// The first 64 bits of transaction ids seen, oldest overwritten.
     seen: Vec<u64>,
     next_seen: usize,
@@ -66,6 +72,8 @@ impl IceLite {
             nominated: false,
             last: None,
             moved: false,
+            protected: false,
+            candidates: Vec::new(),
             seen: Vec::new(),
             next_seen: 0,
             allowance: BURST,
@@ -81,10 +89,11 @@ impl IceLite {
 
     /// An ICE restart (RFC 8445 section 9): new credentials, while media goes on along the old path until a new one is nominated.
     pub(crate) fn restart(&mut self, remote_ufrag: String, shard: usize, rng: &mut impl RngCore, now: Instant) {
-        let (path, last) = (self.path, self.last);
+        let (path, last, protected) = (self.path, self.last, self.protected);
         *self = IceLite::new(remote_ufrag, shard, rng, now);
         (self.path, self.last) = (path, last);
         self.nominated = path.is_some();
+        self.protected = protected;
     }
 
     pub(crate) fn remote_ufrag(&self) -> &str {
@@ -95,13 +104,14 @@ impl IceLite {
         self.path
     }
 
-    /// Answers an authenticated request in `out`. `known`: the peer proved to be at `from` before.
+    /// Answers an authenticated request in `out`. `known`: the peer proved to be at `from` before; `silent`: nothing came along the path
+    /// for so long that a nomination is believed by itself.
     pub(crate) fn handle(
         &mut self,
         now: Instant,
         request: &BindingRequest<'_>,
         from: Remote,
-        known: bool,
+        (known, silent): (bool, bool),
         out: &mut Vec<u8>,
     ) -> Checked {
         // RELY-10: before anything is remembered or answered.
@@ -120,10 +130,20 @@ impl IceLite {
         }
         // RELY-40: a nomination moves the path, at any time: this is how a client changes its network. Before the first one, the newest
         // address that proved itself is used, so that DTLS need not wait.
-        if fresh && (request.use_candidate || !self.nominated) {
-            self.path = Some(from);
-            self.nominated |= request.use_candidate;
-            self.moved |= self.last.replace(from).is_some_and(|last| last != from);
+        // With protected media a nomination is a candidate only: whoever recorded more of them than are remembered, and sends one again
+        // from elsewhere, has none of the peer's media to send with it.
+        if fresh && request.use_candidate {
+            if self.protected && !silent && self.path.is_some_and(|path| path != from) {
+                self.candidates.retain(|candidate| *candidate != from);
+                if self.candidates.len() == MAX_CANDIDATES {
+                    self.candidates.remove(0);
+                }
+                self.candidates.push(from);
+            } else {
+                self.move_to(from);
+            }
+        } else if fresh && !self.nominated {
+            self.take(from);
         }
         request.success(from.address(), &self.key, out);
         Checked::Answered
@@ -132,6 +152,34 @@ impl IceLite {
     /// Whether another way was taken than the one before, since this was asked last. An ICE restart that finds the same way moved nothing.
     pub(crate) fn take_moved(&mut self) -> bool {
         std::mem::take(&mut self.moved)
+    }
+
+    /// From now on protected media says where the peer is.
+    pub(crate) fn protect(&mut self) {
+        self.protected = true;
+    }
+
+    /// Media or control that opened came from there.
+    pub(crate) fn heard(&mut self, from: Remote) {
+        if self.candidates.contains(&from) {
+            self.move_to(from);
+        }
+    }
+
+    fn move_to(&mut self, path: Remote) {
+        self.take(path);
+        self.nominated = true;
+        self.candidates.clear();
+    }
+
+    fn take(&mut self, path: Remote) {
+        self.path = Some(path);
+        self.moved |= self.last.replace(path).is_some_and(|last| last != path);
+    }
+
+    /// Whether a request is our peer's, as often as it would be answered. Nothing else comes of it.
+    pub(crate) fn proves(&mut self, now: Instant, request: &BindingRequest<'_>) -> bool {
+        request.remote_ufrag == self.remote_ufrag && request.verify(&self.key) && self.allow(now, 0.0)
     }
 
     /// The connection that a path was is gone. `true`: media went along it, and waits for the next check.

@@ -68,13 +68,13 @@ struct Thread {
     outboxes: HashMap<SessionId, mpsc::Sender<Event>>,
     counters: Arc<Counters>,
     mailboxes: Arc<[Mailbox]>,
-    /// Addresses of other threads' peers.
-    elsewhere: HashMap<SocketAddr, usize>,
     /// A bit for each thread that got something and has to be woken.
     handed: u64,
     happenings: mpsc::Sender<Happening>,
     connections: u64,
     swept: Instant,
+    /// Whoever comes is told to find another relay.
+    farewell: bool,
 }
 
 /// Runs until it is told to stop or nobody can tell it anything any more.
@@ -93,11 +93,11 @@ pub(crate) async fn run(parts: Parts) {
         outboxes: HashMap::new(),
         counters: parts.counters,
         mailboxes: parts.mailboxes,
-        elsewhere: HashMap::new(),
         handed: 0,
         happenings,
         connections: 0,
         swept: Instant::now(),
+        farewell: false,
     };
     loop {
         let next = thread.next_look();
@@ -134,6 +134,16 @@ pub(crate) async fn run(parts: Parts) {
             code: ErrorCode::ShuttingDown,
         });
     }
+}
+
+fn say_farewell(session: SessionId, outbox: &mpsc::Sender<Event>) {
+    let message = RelayMessage::Error {
+        code: ErrorCode::ShuttingDown,
+        message: "the relay is going down: connect anew, by then there is another one".into(),
+        fatal: false,
+    };
+    // Who does not read will notice when the relay is gone.
+    let _ = outbox.try_send(Event::Say { session, message });
 }
 
 async fn readable(socket: Option<&UdpSocket>) {
@@ -209,13 +219,19 @@ impl Thread {
         let owner = if BindingRequest::looks_like(datagram) {
             IceLite::shard_of(BindingRequest::parse(datagram).ok()?.local_ufrag)
         } else {
-            self.elsewhere.get(&from).copied()
+            self.engine.elsewhere(from)
         };
         owner.filter(|owner| *owner != self.index && *owner < self.mailboxes.len())
     }
 
     fn hand_over(&mut self, owner: usize, from: SocketAddr, datagram: &[u8]) {
-        if self.mailboxes[owner].put(from, datagram) {
+        let mailbox = &self.mailboxes[owner];
+        let put = if self.engine.elsewhere(from) == Some(owner) {
+            mailbox.put(from, datagram)
+        } else {
+            mailbox.put_strange(from, datagram)
+        };
+        if put {
             self.handed |= 1 << owner;
             Counters::one(&self.counters.handed_over);
         } else {
@@ -232,15 +248,7 @@ impl Thread {
 
     fn hear_news(&mut self) {
         for news in self.mailboxes[self.index].news() {
-            if !news.is_there {
-                // Another thread may have learned the address meanwhile.
-                if self.elsewhere.get(&news.address) == Some(&news.shard) {
-                    self.elsewhere.remove(&news.address);
-                }
-                continue;
-            }
-            self.elsewhere.insert(news.address, news.shard);
-            for early in self.engine.release(news.address.into()) {
+            for early in self.engine.hear(Instant::now(), news) {
                 self.hand_over(news.shard, news.address, &early);
             }
         }
@@ -261,11 +269,8 @@ impl Thread {
             let news = News {
                 address: route.address,
                 shard: self.index,
-                is_there: route.is_here,
+                word: route.word,
             };
-            if route.is_here {
-                self.elsewhere.remove(&route.address);
-            }
             for (index, mailbox) in self.mailboxes.iter().enumerate() {
                 if index != self.index {
                     mailbox.tell(news);
@@ -276,7 +281,12 @@ impl Thread {
 
     fn told(&mut self, input: Input) {
         match input {
-            Input::Open { session, outbox } => drop(self.outboxes.insert(session, outbox)),
+            Input::Open { session, outbox } => {
+                if self.farewell {
+                    say_farewell(session, &outbox);
+                }
+                self.outboxes.insert(session, outbox);
+            }
             Input::Command(command) => {
                 if let Command::Closed { session, .. } = &command {
                     self.outboxes.remove(session);
@@ -287,17 +297,9 @@ impl Thread {
             // Who does not wait any more needs no answer.
             Input::Figures(asked) => drop(asked.send(self.engine.rooms())),
             Input::Farewell => {
+                self.farewell = true;
                 for (session, outbox) in &self.outboxes {
-                    let message = RelayMessage::Error {
-                        code: ErrorCode::ShuttingDown,
-                        message: "the relay is going down: connect anew, by then there is another one".into(),
-                        fatal: false,
-                    };
-                    // Who does not read will notice when the relay is gone.
-                    let _ = outbox.try_send(Event::Say {
-                        session: *session,
-                        message,
-                    });
+                    say_farewell(*session, outbox);
                 }
             }
             Input::Shutdown => {}
@@ -383,6 +385,13 @@ impl Thread {
     fn deliver(&mut self) {
         while let Some(event) = self.engine.poll_event() {
             let (Event::Say { session, .. } | Event::Close { session, .. }) = event;
+            if matches!(event, Event::Close { .. }) {
+                // The last there is for it; the session's task says no more of it to us.
+                if let Some(outbox) = self.outboxes.remove(&session) {
+                    let _ = outbox.try_send(event);
+                }
+                continue;
+            }
             let outbox = self.outboxes.get(&session);
             if outbox.is_some_and(|outbox| outbox.try_send(event).is_err()) {
                 // Somebody who does not read gets cut off; the dropped sender ends the session's task.
@@ -394,5 +403,115 @@ impl Thread {
                 self.engine.handle_command(Instant::now(), closed);
             }
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{Input, Thread};
+    use crate::Limits;
+    use crate::engine::{Command, Engine, EngineConfig, Event, SessionId};
+    use crate::net::dtls::Identity;
+    use crate::net::outlets::Outlets;
+    use crate::signal::message::{ErrorCode, RelayMessage};
+    use crate::stats::Counters;
+    use rand::SeedableRng;
+    use relay_token::{Claims, Rights};
+    use std::time::Instant;
+    use tokio::sync::mpsc;
+
+    fn thread() -> Thread {
+        let counters = Counters::shared();
+        let engine = Engine::new(EngineConfig {
+            identity: Identity::generate().unwrap(),
+            candidates: Vec::new(),
+            limits: Limits::default(),
+            rng: rand::rngs::StdRng::seed_from_u64(1),
+            counters: counters.clone(),
+        });
+        let (happenings, _) = mpsc::channel(1);
+        Thread {
+            index: 0,
+            engine,
+            outlets: Outlets::new(None, None, counters.clone()),
+            outboxes: Default::default(),
+            counters,
+            mailboxes: Vec::new().into(),
+            handed: 0,
+            happenings,
+            connections: 0,
+            swept: Instant::now(),
+            farewell: false,
+        }
+    }
+
+    fn join(thread: &mut Thread, number: u64) -> mpsc::Receiver<Event> {
+        let session = SessionId(number);
+        let (outbox, events) = mpsc::channel(16);
+        thread.told(Input::Open { session, outbox });
+        let claims = Claims {
+            room: "r".into(),
+            participant: "alice".into(),
+            rights: Rights {
+                publish: Vec::new(),
+                subscribe: true,
+            },
+            nbf: 1_000,
+            exp: 1_060,
+            jti: "j".into(),
+        };
+        thread.told(Input::Command(Command::Join { session, claims }));
+        thread.deliver();
+        events
+    }
+
+    #[test]
+    fn a_session_that_the_engine_closed_leaves_nothing_behind_but_its_last_word() {
+        let mut thread = thread();
+        let mut last = Vec::new();
+        for number in 0..50 {
+            last.push(join(&mut thread, number));
+            assert_eq!(thread.outboxes.len(), 1, "the newest speaks for Alice");
+        }
+        thread.told(Input::Command(Command::Disconnect {
+            room: "r".into(),
+            participant: "alice".into(),
+            at: 2_000,
+        }));
+        thread.deliver();
+        assert!(thread.outboxes.is_empty());
+        // With a token from before she is not let in.
+        last.push(join(&mut thread, 50));
+        assert!(thread.outboxes.is_empty());
+        for (number, mut events) in last.into_iter().enumerate() {
+            let mut end = None;
+            while let Ok(event) = events.try_recv() {
+                end = Some(event);
+            }
+            let code = if number < 49 {
+                ErrorCode::Replaced
+            } else {
+                ErrorCode::Disconnected
+            };
+            let session = SessionId(number as u64);
+            assert_eq!(end, Some(Event::Close { session, code }));
+            assert!(events.is_closed(), "and the session's task sees the end");
+        }
+    }
+
+    #[test]
+    fn rely_52_a_session_that_opens_after_the_farewell_is_told_as_well() {
+        let mut thread = thread();
+        let farewells = |events: &mut mpsc::Receiver<Event>| {
+            let said = std::iter::from_fn(|| events.try_recv().ok());
+            let is = |event: &Event| matches!(event, Event::Say { message: RelayMessage::Error { code, .. }, .. } if *code == ErrorCode::ShuttingDown);
+            said.filter(is).count()
+        };
+        let mut early = join(&mut thread, 1);
+        assert_eq!(farewells(&mut early), 0);
+        thread.told(Input::Farewell);
+        assert_eq!(farewells(&mut early), 1);
+        assert_eq!(farewells(&mut join(&mut thread, 2)), 1);
     }
 }

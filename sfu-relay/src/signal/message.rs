@@ -23,6 +23,10 @@ pub enum ClientMessage {
         protocol: u32,
         token: String,
     },
+    /// A fresh token for the same participant in the same room, before the one in force has run out.
+    Renew {
+        token: String,
+    },
     /// A complete description of what the client sends and wants. An m-line named in neither list is inactive.
     Offer {
         id: u64,

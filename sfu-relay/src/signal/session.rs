@@ -1,9 +1,11 @@
 //! One WebSocket from `hello` to its end.
+//!
+//! Requirements held here: RELY-73.
 
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
-use relay_token::{Claims, TokenError};
+use relay_token::{Claims, MAX_SKEW, TokenError};
 use tokio::sync::mpsc;
 
 use super::message::{ClientMessage, ErrorCode, PROTOCOL, RelayMessage};
@@ -23,6 +25,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// Messages a session may send at once, and per second in the long run.
 const BURST: f64 = 200.0;
 const RATE: f64 = 50.0;
+/// A client that takes nothing for so long is gone.
+const WRITE: Duration = Duration::from_secs(5);
 /// Messages that may wait for a slow client.
 const OUTBOX: usize = 256;
 
@@ -32,6 +36,8 @@ enum End {
     Left,
     /// The connection is gone; the participant may reconnect.
     Lost,
+    /// RELY-73: the token ran out, and with it all that it allowed.
+    Expired,
     /// We close it.
     Refused(ErrorCode, &'static str),
     /// We close it, and the engine knows.
@@ -49,6 +55,9 @@ pub(super) async fn run(mut socket: WebSocket, relay: Relay) {
         close(&mut socket, code, reason).await;
     } else if let End::Closed(code) = end {
         close(&mut socket, code, "closed by the relay").await;
+    } else if matches!(end, End::Expired) {
+        Counters::one(&relay.counters().signals_refused);
+        close(&mut socket, ErrorCode::TokenExpired, "the token has expired").await;
     }
 }
 
@@ -59,13 +68,22 @@ async fn hello(socket: &mut WebSocket, relay: &Relay) -> Result<Claims, End> {
     if protocol != PROTOCOL {
         return Err(End::Refused(ErrorCode::Protocol, "this relay speaks protocol 1"));
     }
-    relay.verifier().verify(&token, unix_now()).map_err(|error| {
+    verified(relay, &token)
+}
+
+fn verified(relay: &Relay, token: &str) -> Result<Claims, End> {
+    relay.verifier().verify(token, unix_now()).map_err(|error| {
         Counters::one(&relay.counters().tokens_refused);
         match error {
             TokenError::Expired => End::Refused(ErrorCode::TokenExpired, "the token has expired"),
             _ => End::Refused(ErrorCode::TokenInvalid, "the token is not valid here"),
         }
     })
+}
+
+/// When what a token allows is over. Clocks may differ by as much as they may when it is verified.
+fn end_of(claims: &Claims) -> tokio::time::Instant {
+    tokio::time::Instant::now() + Duration::from_secs((claims.exp + MAX_SKEW).saturating_sub(unix_now()))
 }
 
 async fn serve(socket: &mut WebSocket, relay: &Relay, claims: Claims) -> End {
@@ -77,19 +95,27 @@ async fn serve(socket: &mut WebSocket, relay: &Relay, claims: Claims) -> End {
         return End::Refused(ErrorCode::ShuttingDown, "the relay is going down");
     };
     let session = seat.session;
+    let who = claims.clone();
     seat.command(Command::Join { session, claims }).await;
-    let end = talk(socket, relay, &seat, &mut events).await;
+    let end = talk(socket, relay, &seat, who, &mut events).await;
     if !matches!(end, End::Closed(_)) {
         seat.command(Command::Closed {
             session,
-            leaving: matches!(end, End::Left),
+            leaving: matches!(end, End::Left | End::Expired),
         })
         .await;
     }
     end
 }
 
-async fn talk(socket: &mut WebSocket, relay: &Relay, seat: &Seat, events: &mut mpsc::Receiver<Event>) -> End {
+async fn talk(
+    socket: &mut WebSocket,
+    relay: &Relay,
+    seat: &Seat,
+    who: Claims,
+    events: &mut mpsc::Receiver<Event>,
+) -> End {
+    let mut expires = end_of(&who);
     let mut ping = tokio::time::interval_at(tokio::time::Instant::now() + PING, PING);
     let mut heard = Instant::now();
     let mut allowance = Allowance { left: BURST, at: heard };
@@ -120,14 +146,26 @@ async fn talk(socket: &mut WebSocket, relay: &Relay, seat: &Seat, events: &mut m
                 if !allowance.take(heard) {
                     return End::Refused(ErrorCode::TooMany, "too many messages");
                 }
+                if let ClientMessage::Renew { token } = &message {
+                    match verified(relay, token) {
+                        Ok(claims) if claims.room == who.room && claims.participant == who.participant => {
+                            expires = end_of(&claims);
+                            seat.command(Command::Renew { session: seat.session, claims }).await;
+                        }
+                        Ok(_) => return End::Refused(ErrorCode::TokenInvalid, "the token is somebody else's"),
+                        Err(end) => return end,
+                    }
+                    continue;
+                }
                 match act(relay, seat.session, message) {
                     Act::Command(command) => seat.command(command).await,
                     Act::Say(message) => if say(socket, &message).await.is_err() { return End::Lost },
                     Act::End(end) => return end,
                 }
             }
+            () = tokio::time::sleep_until(expires) => return End::Expired,
             _ = ping.tick() => {
-                if heard.elapsed() > SILENCE || socket.send(Message::Ping(Default::default())).await.is_err() {
+                if heard.elapsed() > SILENCE || write(socket, Message::Ping(Default::default())).await.is_err() {
                     return End::Lost;
                 }
             }
@@ -143,7 +181,10 @@ enum Act {
 
 fn act(relay: &Relay, session: SessionId, message: ClientMessage) -> Act {
     Act::Command(match message {
-        ClientMessage::Hello { .. } => return Act::End(End::Refused(ErrorCode::Protocol, "hello comes once")),
+        // A renewal is looked at before.
+        ClientMessage::Hello { .. } | ClientMessage::Renew { .. } => {
+            return Act::End(End::Refused(ErrorCode::Protocol, "hello comes once"));
+        }
         ClientMessage::Ping {} => return Act::Say(RelayMessage::Pong {}),
         // Parsed here, on the session's own time, not on the engine's.
         ClientMessage::Offer {
@@ -218,9 +259,19 @@ fn ended(frame: Option<&CloseFrame>) -> End {
     }
 }
 
-async fn say(socket: &mut WebSocket, message: &RelayMessage) -> Result<(), axum::Error> {
+/// The client is gone, or does not read.
+struct Unwritten;
+
+async fn write(socket: &mut WebSocket, message: Message) -> Result<(), Unwritten> {
+    match tokio::time::timeout(WRITE, socket.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        _ => Err(Unwritten),
+    }
+}
+
+async fn say(socket: &mut WebSocket, message: &RelayMessage) -> Result<(), Unwritten> {
     match serde_json::to_string(message) {
-        Ok(text) => socket.send(Message::Text(text.into())).await,
+        Ok(text) => write(socket, Message::Text(text.into())).await,
         Err(error) => {
             tracing::error!(%error, "a message could not be written");
             Ok(())
@@ -238,7 +289,7 @@ async fn close(socket: &mut WebSocket, code: ErrorCode, reason: &'static str) {
         code: close_code::POLICY,
         reason: reason.into(),
     };
-    if say(socket, &message).await.is_err() || socket.send(Message::Close(Some(frame))).await.is_err() {
+    if say(socket, &message).await.is_err() || write(socket, Message::Close(Some(frame))).await.is_err() {
         return; // the connection was gone already
     }
     // Read until the client closes its side: a TCP socket dropped with unread data resets the connection, and the client might never

@@ -175,6 +175,12 @@ impl Live {
         self.send(&check).await;
         self.until(|client| client.stun_answers > answers && client.is_connected())
             .await;
+        // Media and control prove where a client is (RELY-40); the second check's answer says that they have arrived.
+        let control = self.client.seal_control(vec![0x80, 201, 0, 1, 0, 0, 0, 9]);
+        self.send(&control).await;
+        let check = self.client.check(true);
+        self.send(&check).await;
+        self.until(|client| client.stun_answers > answers + 1).await;
     }
 
     pub async fn send(&mut self, datagram: &[u8]) {

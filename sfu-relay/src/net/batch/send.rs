@@ -1,11 +1,12 @@
 //! Sending: `sendmmsg`, and runs of equal length to one receiver whole (UDP GSO, Linux 4.18).
 //!
 //! Where the kernel or a route does not take a run (an old kernel, IPsec, a route whose MTU is smaller than a packet), its datagrams go one by
-//! one; where that keeps happening, runs are not tried any more.
+//! one; where that keeps happening, runs are not tried for a minute.
 
 use std::array;
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, RawFd};
+use std::time::{Duration, Instant};
 
 use nix::cmsg_space;
 use nix::errno::Errno;
@@ -17,6 +18,9 @@ use crate::engine::Transmit;
 const BATCH: usize = 32;
 /// Runs refused in a row after which a socket does without.
 const PATIENCE: u32 = 8;
+
+/// After this long they are tried again: a route may have changed, and one peer's is not everybody's.
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// What one flush came to, in datagrams.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +34,9 @@ pub(in crate::net) struct Sent {
 pub(in crate::net) struct Sender {
     plain: MultiHeaders<SockaddrStorage>,
     with_segment: MultiHeaders<SockaddrStorage>,
-    /// Runs refused in a row.
+    /// Runs refused in a row, and when the last one was.
     refused: u32,
+    refused_at: Option<Instant>,
 }
 
 impl Sender {
@@ -40,6 +45,7 @@ impl Sender {
             plain: MultiHeaders::preallocate(BATCH, None),
             with_segment: MultiHeaders::preallocate(BATCH, Some(cmsg_space!(u16))),
             refused: 0,
+            refused_at: None,
         }
     }
 
@@ -48,6 +54,9 @@ impl Sender {
         let fd = socket.as_raw_fd();
         let mut sent = Sent::default();
         let mut rest = transmits;
+        if self.refused >= PATIENCE && self.refused_at.is_none_or(|at| at.elapsed() >= PAUSE) {
+            self.refused = 0;
+        }
         while let Some(first) = rest.first() {
             if is_run(first) && self.refused >= PATIENCE {
                 one_by_one(fd, first, &mut sent);
@@ -80,6 +89,7 @@ impl Sender {
                 Err(_) => {
                     if is_run(first) {
                         self.refused += 1;
+                        self.refused_at = Some(Instant::now());
                         one_by_one(fd, first, &mut sent);
                     } else {
                         sent.dropped += 1;

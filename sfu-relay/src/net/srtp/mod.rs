@@ -96,6 +96,11 @@ impl Srtp {
         self.incoming.rtcp(packet)
     }
 
+    /// After [`SrtpError::TooManyStreams`]: the other side's SSRCs that do not live any more give way to others.
+    pub fn forget_but(&mut self, lives: impl Fn(u32) -> bool) {
+        self.incoming.forget_but(lives);
+    }
+
     /// Encrypts an RTP packet in place and appends the tag.
     pub fn seal_rtp(&mut self, packet: &mut Vec<u8>) -> Result<(), SrtpError> {
         self.outgoing.rtp(packet, 0, false)

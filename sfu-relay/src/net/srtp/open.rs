@@ -8,7 +8,7 @@ use super::{ENCRYPTED_FLAG, MasterKey, Profile, RTCP_HEADER, SRTCP_INDEX, SrtpEr
 use crate::rtp;
 use crate::rtp::ssrc::SsrcMap;
 
-/// SSRCs one peer may use towards us, RTX included.
+/// SSRCs one peer may use towards us, RTX included. See [`Opener::forget_but`].
 const MAX_STREAMS: usize = 128;
 
 pub(super) struct Opener {
@@ -28,6 +28,15 @@ impl Opener {
         })
     }
 
+    /// Forgets streams that ended, when there are too many. Not before: one that goes on after a pause is known by its roll-over counter, and a
+    /// recorded packet by its index.
+    pub(super) fn forget_but(&mut self, lives: impl Fn(u32) -> bool) {
+        let streams = &self.streams;
+        self.control
+            .retain(|ssrc, _| lives(*ssrc) || !streams.contains_key(ssrc));
+        self.streams.retain(|ssrc, _| lives(*ssrc));
+    }
+
     pub(super) fn rtp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
         let header = rtp::header_len(packet).ok_or(SrtpError::Malformed)?;
         let body_end = packet
@@ -39,9 +48,7 @@ impl Opener {
         let sequence = u16::from_be_bytes([packet[2], packet[3]]);
 
         let seen = self.streams.get(&ssrc);
-        if seen.is_none() && self.streams.len() >= MAX_STREAMS {
-            return Err(SrtpError::TooManyStreams);
-        }
+        let one_too_many = seen.is_none() && self.streams.len() >= MAX_STREAMS;
         let index = estimate(seen, sequence).ok_or(SrtpError::Replayed)?;
         if seen.is_some_and(|seen| seen.contains(index)) {
             return Err(SrtpError::Replayed);
@@ -68,6 +75,10 @@ impl Opener {
                     .map_err(|_| SrtpError::Authentication)?;
             }
         }
+        // Said of authentic packets only: something is done about it.
+        if one_too_many {
+            return Err(SrtpError::TooManyStreams);
+        }
         self.streams.entry(ssrc).or_insert(Seen::first(index)).insert(index);
         Ok(body_end)
     }
@@ -89,9 +100,7 @@ impl Opener {
         }
         let index = flagged & !ENCRYPTED_FLAG;
         let seen = self.control.get(&ssrc);
-        if seen.is_none() && self.control.len() >= MAX_STREAMS {
-            return Err(SrtpError::TooManyStreams);
-        }
+        let one_too_many = seen.is_none() && self.control.len() >= MAX_STREAMS;
         if seen.is_some_and(|seen| seen.contains(u64::from(index))) {
             return Err(SrtpError::Replayed);
         }
@@ -124,6 +133,9 @@ impl Opener {
                     )
                     .map_err(|_| SrtpError::Authentication)?;
             }
+        }
+        if one_too_many {
+            return Err(SrtpError::TooManyStreams);
         }
         self.control
             .entry(ssrc)

@@ -98,7 +98,7 @@ export class Media {
     return stream === "camera" ? this.devices.tracks.camera : this.screen.tracks.screen;
   }
 
-  /** Where the relay is. The first call connects; a later one renews the token for the next connection. */
+  /** Where the relay is. The first call connects; a later one brings a fresh token, with which the connection goes on. */
   useRelay(url: string, token: string, iceServers: IceServer[]): void {
     const first = this.#credentials === null;
     this.#credentials = { url: relayUrl(url, location.origin), token, iceServers };
@@ -107,6 +107,7 @@ export class Media {
       this.#session.connect(this.#credentials);
     } else if (this.#sessionOver) this.#reconnectSoon();
     else this.#session.renew(this.#credentials);
+    this.#successor?.renew(this.#credentials);
   }
 
   expectSealing(keysThere: boolean): void {

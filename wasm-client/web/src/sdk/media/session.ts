@@ -109,7 +109,7 @@ export class RelaySession {
     });
   }
 
-  /** For when the line breaks. */
+  /** The line ends with its token. */
   renew(credentials: RelayCredentials): void {
     this.#useServers(credentials);
     this.#line?.renew(credentials.url, credentials.token);

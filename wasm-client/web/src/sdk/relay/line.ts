@@ -20,6 +20,8 @@ export interface LineEvents {
 
 export class Line {
   #credentials: { url: string; token: string };
+  /** The token that the connection has shown. */
+  #presented = "";
   #socket: RelaySocket;
   /** The relay has taken this session once: there is something to come back to. */
   #established = false;
@@ -37,9 +39,10 @@ export class Line {
     this.#socket = this.#open();
   }
 
-  /** For the next connection. */
+  /** For this connection, which ends with its token, and for the next. */
   renew(url: string, token: string): void {
     this.#credentials = { url, token };
+    if (this.#established && this.#brokenSince === null) this.#present();
   }
 
   send(message: ToRelay): void {
@@ -61,14 +64,23 @@ export class Line {
     this.#socket.close();
   }
 
+  #present(): void {
+    const { token } = this.#credentials;
+    if (token !== this.#presented) this.#socket.send({ type: "renew", token });
+    this.#presented = token;
+  }
+
   #open(): RelaySocket {
     const { url, token } = this.#credentials;
+    this.#presented = token;
     const socket: RelaySocket = new RelaySocket(url, token, {
       message: (message) => {
         if (message.type === "ready") {
           this.#established = true;
           this.#brokenSince = null;
           this.#retryMs = FIRST_RETRY_MS;
+          // One that came while this connection was being made.
+          this.#present();
         }
         this.events.message(message);
       },

@@ -6,6 +6,7 @@ export const RELAY_PROTOCOL = 1;
 
 export type ToRelay =
   | { type: "hello"; protocol: number; token: string }
+  | { type: "renew"; token: string }
   | { type: "offer"; id: number; sdp: string; publish: Publish[]; subscribe: Subscribe[] }
   | { type: "key-frame-sent"; producer: string; ssrc: number; rtp_timestamp: number }
   | { type: "request-key-frame"; producer: string }
