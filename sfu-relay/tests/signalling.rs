@@ -344,6 +344,69 @@ async fn rely_73_a_session_ends_with_its_token_unless_it_shows_a_fresh_one_of_it
     is_refused(&mut late, "token-expired").await;
 }
 
+#[tokio::test]
+async fn a_client_that_reads_nothing_is_let_go() {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpSocket;
+
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap();
+    let key = pair.public_key().as_ref().try_into().unwrap();
+    let relay = Relay::start(&Config::new("127.0.0.1:0".parse().unwrap(), key)).unwrap();
+    // Buffers of a few packets, so that a few answers fill them.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(2_048).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(8).unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = sfu_relay::router(relay.clone());
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let client = TcpSocket::new_v4().unwrap();
+    client.set_recv_buffer_size(2_048).unwrap();
+    let mut client = client.connect(address).await.unwrap();
+
+    let masked = |text: &str| {
+        let mut frame = vec![0x81];
+        match text.len() {
+            len @ 0..126 => frame.push(0x80 | len as u8),
+            len => {
+                frame.push(0x80 | 126);
+                frame.extend_from_slice(&(len as u16).to_be_bytes());
+            }
+        }
+        frame.extend_from_slice(&[0; 4]);
+        frame.extend_from_slice(text.as_bytes());
+        frame
+    };
+    let request = format!(
+        "GET /relay/v1 HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    );
+    client.write_all(request.as_bytes()).await.unwrap();
+    let hello = json!({"type": "hello", "protocol": 1, "token": token(1, "mute", now(), now() + 60)});
+    client.write_all(&masked(&hello.to_string())).await.unwrap();
+    for _ in 0..190 {
+        client
+            .write_all(&masked(r#"{"type":"request-key-frame","producer":"nobodys"}"#))
+            .await
+            .unwrap();
+    }
+    until(|| relay.stats().peers == 1).await;
+    // It says that it is there, again and again, and takes no answer.
+    let alive = tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if client.write_all(&[0x8A, 0x80, 0, 0, 0, 0]).await.is_err() {
+                return;
+            }
+        }
+    });
+    until(|| relay.stats().peers == 0).await;
+    tokio::time::timeout(Duration::from_secs(10), alive)
+        .await
+        .unwrap()
+        .unwrap();
+}
+
 async fn until(done: impl Fn() -> bool) {
     let wait = async {
         while !done() {
