@@ -15,9 +15,6 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::cli::{KeyServerArgs, ServiceArgs, UpArgs};
 use crate::{keystore, relay, sfu, stop, turn};
 
-/// Connections that do not end by themselves are cut after this long.
-const STOP_WITHIN: Duration = Duration::from_secs(4);
-
 /// `conclave up`.
 pub(crate) fn run(args: UpArgs) -> Result<()> {
     if args.fresh {
@@ -85,13 +82,14 @@ fn serve(
     })
 }
 
-/// Who is no longer in the group gets no more ciphertext either. Where the relay is another process, its tokens run out instead.
+/// Who is no longer in the group gets no more ciphertext either. Where the relay is another process, its tokens run out instead, and it gets
+/// none with rights any more (DLVR-14).
 async fn put_out_the_removed(mut removals: broadcast::Receiver<Removal>, relay: Relay) {
     loop {
         match removals.recv().await {
             Ok(Removal { room, participant }) => relay.disconnect(&room, &participant).await,
-            // Nobody is let in by what was missed: it could have been opened by nobody.
-            Err(RecvError::Lagged(_)) => {}
+            // Hundreds at once: those that were missed keep what they have until their tokens run out, and can open none of it.
+            Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "removals were not told to the relay"),
             Err(RecvError::Closed) => return,
         }
     }
@@ -125,10 +123,7 @@ async fn serve_until_stopped(
     }
     let _ = stopping.send(());
     key_server.shutdown().await;
-    if let Ok(ended) = tokio::time::timeout(STOP_WITHIN, server).await {
-        ended?.context("the HTTP server stopped badly")?;
-    }
-    Ok(())
+    sfu::ended_soon(server).await
 }
 
 fn banner(

@@ -57,6 +57,10 @@ pub struct Timing {
 pub struct Limits {
     /// Messages of any kind.
     pub messages: (u32, f64),
+    /// Connections: each costs a signature, and resuming one up to two hundred commits.
+    pub hellos: (u32, f64),
+    /// Transcripts of the room.
+    pub transcripts: (u32, f64),
     /// Commits.
     pub commits: (u32, f64),
     /// Chat and heartbeats.
@@ -96,6 +100,8 @@ impl Config {
             },
             limits: Limits {
                 messages: (200, 60.0),
+                hellos: (8, 0.2),
+                transcripts: (4, 0.1),
                 commits: (20, 6.0),
                 applications: (60, 20.0),
                 joins: (8, 0.5),

@@ -48,6 +48,8 @@ impl Bucket {
 #[derive(Debug)]
 pub(crate) struct SessionBuckets {
     pub(crate) messages: Bucket,
+    pub(crate) hellos: Bucket,
+    pub(crate) transcripts: Bucket,
     pub(crate) commits: Bucket,
     pub(crate) applications: Bucket,
     pub(crate) joins: Bucket,
@@ -58,6 +60,8 @@ impl SessionBuckets {
     pub(crate) fn new(limits: &Limits, now: Instant) -> Self {
         Self {
             messages: Bucket::new(limits.messages, now),
+            hellos: Bucket::new(limits.hellos, now),
+            transcripts: Bucket::new(limits.transcripts, now),
             commits: Bucket::new(limits.commits, now),
             applications: Bucket::new(limits.applications, now),
             joins: Bucket::new(limits.joins, now),
@@ -68,6 +72,8 @@ impl SessionBuckets {
     fn is_full(&self, now: Instant) -> bool {
         [
             &self.messages,
+            &self.hellos,
+            &self.transcripts,
             &self.commits,
             &self.applications,
             &self.joins,

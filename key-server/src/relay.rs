@@ -49,15 +49,20 @@ impl RelayTokens {
         self.lifetime
     }
 
-    /// Opaque ids only: the relay learns no name.
-    pub(crate) async fn issue(&self, session: &Session, now: UnixMillis) -> Result<String, Error> {
+    /// Opaque ids only: the relay learns no name. DLVR-14: who is not in the group may connect to the relay, and neither give nor get.
+    pub(crate) async fn issue(&self, session: &Session, is_member: bool, now: UnixMillis) -> Result<String, Error> {
+        let rights = if is_member {
+            Rights {
+                publish: vec![Source::Microphone, Source::Camera, Source::Screen, Source::ScreenAudio],
+                subscribe: true,
+            }
+        } else {
+            Rights::default()
+        };
         let claims = Claims {
             room: relay_room(&session.room),
             participant: session.participant.clone(),
-            rights: Rights {
-                publish: vec![Source::Microphone, Source::Camera, Source::Screen, Source::ScreenAudio],
-                subscribe: true,
-            },
+            rights,
             nbf: now.as_secs(),
             exp: now.as_secs() + self.lifetime,
             jti: crate::ids::random_id(),

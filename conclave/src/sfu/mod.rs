@@ -12,10 +12,14 @@ use anyhow::{Context, Result};
 use axum::serve::ListenerExt as _;
 use sfu_relay::Relay;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use self::settings::Settings;
 use crate::cli::SfuArgs;
 use crate::{logging, relay, stop};
+
+/// Connections that do not end by themselves are cut after this long.
+const STOP_WITHIN: Duration = Duration::from_secs(4);
 
 pub(crate) fn run(args: &SfuArgs) -> Result<()> {
     let settings = Settings::gather(args)?;
@@ -53,16 +57,30 @@ async fn serve(settings: &Settings) -> Result<()> {
         let operations = sfu_relay::operations(relay.clone());
         tokio::spawn(async move { axum::serve(listener, operations).await });
     }
-    let served = axum::serve(listener.tap_io(relay::send_at_once), sfu_relay::router(relay.clone()))
-        .with_graceful_shutdown(stopped_and_drained(relay.clone(), settings.drain()))
-        .await;
+    let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = axum::serve(listener.tap_io(relay::send_at_once), sfu_relay::router(relay.clone()))
+        .with_graceful_shutdown(async {
+            let _ = stopped.await;
+        });
+    let mut server = tokio::spawn(async move { server.await });
+    tokio::select! {
+        ended = &mut server => return ended?.context("the relay's signalling stopped"),
+        () = stop::requested() => {}
+    }
+    // While people finish, signalling is served: without it they could not go on.
+    drained(&relay, settings.drain()).await;
     relay.shutdown().await;
-    served.context("the relay's signalling stopped")
+    let _ = stopping.send(());
+    ended_soon(server).await
 }
 
-async fn stopped_and_drained(relay: Relay, at_most: Duration) {
-    stop::requested().await;
-    drained(&relay, at_most).await;
+/// A connection that never says what it wants keeps the server from its end: it is cut.
+pub(crate) async fn ended_soon(server: JoinHandle<std::io::Result<()>>) -> Result<()> {
+    tokio::select! {
+        ended = server => ended?.context("the HTTP server stopped badly"),
+        () = tokio::time::sleep(STOP_WITHIN) => Ok(()),
+        () = stop::requested() => Ok(()),
+    }
 }
 
 /// RELY-52: everybody is told to find another relay, and may stay until then, for so long. Whoever asks for the end again gets it at once.

@@ -162,9 +162,12 @@ impl Token {
                 .get_token_info(slot)
                 .is_ok_and(|info| info.label() == self.label)
         });
-        state.slot = *slots
-            .first()
-            .ok_or_else(|| TokenError::Driver("the token is gone".to_owned()))?;
+        // As when it was opened: which of several was meant, nobody can tell.
+        state.slot = match slots[..] {
+            [slot] => slot,
+            [] => return Err(TokenError::Driver("the token is gone".to_owned()).into()),
+            _ => return Err(TokenError::Driver("there are several tokens of its label by now".to_owned()).into()),
+        };
         let session = self.module.open_rw_session(state.slot).map_err(module::failed)?;
         match session.login(UserType::User, Some(&self.pin.to_auth())) {
             Ok(()) | Err(Ck::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}

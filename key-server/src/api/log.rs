@@ -29,6 +29,7 @@ pub(super) async fn tile(
     Path(path): Path<String>,
 ) -> Result<impl IntoResponse, Refused> {
     let (level, n, width) = parse_path(&format!("tile/{path}")).ok_or(Refused::NotFound)?;
+    let _turn = shared.store.turn().await;
     let tile = shared.log.tile(level, n, width).await?.ok_or(Refused::NotFound)?;
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream"),

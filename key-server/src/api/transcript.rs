@@ -1,6 +1,7 @@
 //! A room's public handshake, for the auditor.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -10,6 +11,7 @@ use e2ee_core::wire::transcript::{Epoch, EpochEvidence, Generation, TRANSCRIPT_V
 
 use super::problem::Refused;
 use crate::clock::now;
+use crate::delivery;
 use crate::ids;
 use crate::server::Shared;
 use crate::store::{Db, groups, sessions};
@@ -21,10 +23,19 @@ pub(super) async fn export(
     headers: HeaderMap,
 ) -> Result<Json<Transcript>, Refused> {
     let token = bearer(&headers).ok_or(Refused::SessionInvalid)?;
+    let _turn = shared.store.turn().await;
     // One view of the database, so that a commit under way is in the bundle whole or not at all.
     let mut db = shared.store.read().await?;
     let session = sessions::find(&mut db, &ids::token_hash(token), &room, now().0).await?;
-    session.ok_or(Refused::SessionInvalid)?;
+    let session = session.ok_or(Refused::SessionInvalid)?;
+    let buckets = delivery::buckets(&shared, session.token_hash);
+    let allowed = {
+        let mut buckets = buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.transcripts.take(Instant::now())
+    };
+    if !allowed {
+        return Err(Refused::RateLimited);
+    }
     let profile = sessions::room_profile(&mut db, &room)
         .await?
         .ok_or(Refused::RoomNotFound)?;

@@ -16,11 +16,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::ws::Utf8Bytes;
 use e2ee_core::wire::delivery::{ClientMessage, ErrorCode, GroupEpoch, ServerMessage};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 pub(crate) use rooms::Rooms;
-pub(crate) use socket::serve;
+pub(crate) use socket::{buckets, serve};
 
 use crate::store::sessions::Session;
 
@@ -47,6 +47,8 @@ pub(crate) enum Command {
         id: ConnectionId,
         session: Box<Session>,
         out: mpsc::Sender<Utf8Bytes>,
+        /// Told whether the session's device holds a leaf.
+        member: watch::Sender<bool>,
         resume: Option<GroupEpoch>,
     },
     /// A message that is for the room.

@@ -7,7 +7,7 @@ use e2ee_core::wire::Bytes;
 use e2ee_core::wire::delivery::{
     ClientMessage, CommitRefusal, ErrorCode, GroupEpoch, IceServer, PROTOCOL, Ready, ServerMessage,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, interval_at, sleep_until, timeout};
 
 use super::rooms::stopped;
@@ -33,12 +33,14 @@ pub(crate) async fn serve(shared: Arc<Shared>, room: String, mut socket: WebSock
     };
     let id = ConnectionId::next();
     let (out, outbox) = mpsc::channel(OUTBOX);
+    let (member, membership) = watch::channel(false);
     let buckets = buckets(&shared, session.token_hash);
     let inbox = shared.rooms.inbox(&shared, &room);
     let connect = Command::Connect {
         id,
         session: Box::new(session.clone()),
         out,
+        member,
         resume,
     };
     if inbox.send(connect).await.is_err() {
@@ -60,6 +62,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, room: String, mut socket: WebSock
         session,
         inbox,
         buckets,
+        membership,
         heard: Instant::now(),
         strikes: 0,
     };
@@ -86,7 +89,7 @@ async fn hello(
             "this server speaks another version of the protocol; reload the page",
             true,
         ),
-        // A hello costs a signature in the token.
+        // DLVR-15: a hello costs a signature in the token, and what it resumes more.
         Some(ClientMessage::Hello { session: token, .. }) if !may_say_hello(shared, &token) => {
             error(ErrorCode::RateLimited, "too many connections; wait a little", false)
         }
@@ -117,10 +120,11 @@ async fn hello(
 fn may_say_hello(shared: &Shared, token: &str) -> bool {
     let buckets = buckets(shared, ids::token_hash(token));
     let mut buckets = buckets.lock().unwrap_or_else(PoisonError::into_inner);
-    buckets.messages.take(std::time::Instant::now())
+    let now = std::time::Instant::now();
+    buckets.hellos.take(now) && buckets.messages.take(now)
 }
 
-fn buckets(shared: &Shared, session: [u8; 32]) -> Arc<Mutex<SessionBuckets>> {
+pub(crate) fn buckets(shared: &Shared, session: [u8; 32]) -> Arc<Mutex<SessionBuckets>> {
     let now = std::time::Instant::now();
     shared
         .session_limits
@@ -137,7 +141,8 @@ async fn ready(shared: &Arc<Shared>, room: &str, token: &str) -> Result<Option<(
     let service = shared
         .identity
         .service(profile.ok_or(Error::Bug("a session in no room"))?);
-    let relay_token = shared.relay.issue(&session, now()).await?;
+    // What the room says of the session follows, with a token for it.
+    let relay_token = shared.relay.issue(&session, false, now()).await?;
     let bytes = |chain: &[Vec<u8>]| chain.iter().map(|c| Bytes(c.clone())).collect();
     let ready = Ready {
         protocol: PROTOCOL,
@@ -169,6 +174,7 @@ struct Socket {
     session: Session,
     inbox: mpsc::Sender<Command>,
     buckets: Arc<Mutex<SessionBuckets>>,
+    membership: watch::Receiver<bool>,
     heard: Instant,
     strikes: u32,
 }
@@ -206,6 +212,8 @@ impl Socket {
                     None => Next::Stop,
                 },
                 _ = relay_token.tick() => self.renew_relay_token().await,
+                // A room that is gone closes the outbox.
+                Ok(()) = self.membership.changed() => self.renew_relay_token().await,
                 () = sleep_until(gone) => Next::Stop,
                 () = sleep_until(expires) => {
                     let _ = self.write(text(&error(ErrorCode::SessionInvalid, "the session has expired; sign in again", true))).await;
@@ -305,7 +313,8 @@ impl Socket {
     }
 
     async fn renew_relay_token(&mut self) -> Next {
-        match self.shared.relay.issue(&self.session, now()).await {
+        let is_member = *self.membership.borrow_and_update();
+        match self.shared.relay.issue(&self.session, is_member, now()).await {
             Ok(token) => {
                 self.answer(&ServerMessage::RelayToken {
                     token,

@@ -205,23 +205,27 @@ pub(crate) async fn commits_from(db: &mut Db, group_id: &[u8], from: u64) -> Res
     .bind(signed(from))
     .fetch_all(db)
     .await?;
-    rows.into_iter()
-        .map(|(epoch, message, log_index, roster_salt, stored_at)| {
-            Ok(Commit {
-                epoch: unsigned(epoch)?,
-                message,
-                log_index: unsigned(log_index)?,
-                roster_salt,
-                stored_at: unsigned(stored_at)?,
-            })
-        })
-        .collect()
+    rows.into_iter().map(commit).collect()
 }
 
 /// The commit that ended an epoch, if it has ended.
 pub(crate) async fn commit_of(db: &mut Db, group_id: &[u8], epoch: u64) -> Result<Option<Commit>, StorageError> {
-    Ok(commits_from(db, group_id, epoch)
-        .await?
-        .into_iter()
-        .find(|c| c.epoch == epoch))
+    let row: Option<CommitRow> = sqlx::query_as(
+        "SELECT epoch, message, log_index, roster_salt, stored_at FROM mls_commit WHERE group_id = ? AND epoch = ?",
+    )
+    .bind(group_id)
+    .bind(signed(epoch))
+    .fetch_optional(db)
+    .await?;
+    row.map(commit).transpose()
+}
+
+fn commit((epoch, message, log_index, roster_salt, stored_at): CommitRow) -> Result<Commit, StorageError> {
+    Ok(Commit {
+        epoch: unsigned(epoch)?,
+        message,
+        log_index: unsigned(log_index)?,
+        roster_salt,
+        stored_at: unsigned(stored_at)?,
+    })
 }

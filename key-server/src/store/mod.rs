@@ -9,17 +9,24 @@ pub(crate) mod groups;
 pub(crate) mod sessions;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqliteConnection, Transaction};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::StorageError;
+
+/// Connections to the file, and those of them that readers from outside may hold at a time: whatever is asked for by HTTP, rooms go on.
+const CONNECTIONS: u32 = 8;
+const READERS: usize = 3;
 
 /// A handle on the database; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Store {
     pool: SqlitePool,
+    readers: Arc<Semaphore>,
 }
 
 /// A write in progress. Dropped without [`commit`](Transaction::commit), it never happened.
@@ -36,11 +43,14 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10));
         let pool = SqlitePoolOptions::new()
-            .max_connections(8)
+            .max_connections(CONNECTIONS)
             .connect_with(options)
             .await?;
         sqlx::migrate!("./migrations").run(&pool).await?;
-        Ok(Self { pool })
+        Ok(Self {
+            pool,
+            readers: Arc::new(Semaphore::new(READERS)),
+        })
     }
 
     /// Begins a write; others wait.
@@ -51,6 +61,12 @@ impl Store {
     /// A consistent view for reading.
     pub(crate) async fn read(&self) -> Result<Transaction<'static, Sqlite>, StorageError> {
         Ok(self.pool.begin().await?)
+    }
+
+    /// Waits until a reader from outside may take a connection; while the turn is held, it counts.
+    pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        // It is never closed.
+        self.readers.clone().acquire_owned().await.ok()
     }
 
     /// Waits for what is under way and closes the file.

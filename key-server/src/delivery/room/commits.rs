@@ -35,7 +35,13 @@ impl Room {
             self.send(id, &refuse(CommitRefusal::TooLarge, "commit or Welcome is too large"));
             return Ok(());
         }
+        // What is looked up for a late commit is looked up for members alone.
+        let leaf = self.leaf_in_group(id);
         match Delivery::turn(self.at().as_ref(), &at) {
+            Turn::Late if leaf.is_none() => {
+                self.send(id, &refuse(CommitRefusal::Invalid, "not a member of that group"));
+                return Ok(());
+            }
             Turn::Now => {}
             Turn::Late => return self.on_late_commit(id, at, &commit).await,
             Turn::Never => {
@@ -44,7 +50,7 @@ impl Room {
                 return Ok(());
             }
         }
-        let Some(leaf) = self.leaf_in_group(id) else {
+        let Some(leaf) = leaf else {
             self.send(id, &refuse(CommitRefusal::Invalid, "not a member of that group"));
             return Ok(());
         };

@@ -41,6 +41,8 @@ pub(super) struct Room {
 struct Connection {
     session: Session,
     out: mpsc::Sender<Utf8Bytes>,
+    /// DLVR-14.
+    member: watch::Sender<bool>,
     standing: Standing,
     /// It did not read what it was sent; it is dropped at the end of the step.
     overrun: bool,
@@ -123,8 +125,9 @@ impl Room {
                 id,
                 session,
                 out,
+                member,
                 resume,
-            }) => self.on_connect(id, *session, out, resume).await?,
+            }) => self.on_connect(id, *session, (out, member), resume).await?,
             Some(Command::Message { id, message }) => self.on_message(id, *message).await?,
             Some(Command::Disconnect { id, heard }) => self.on_disconnect(id, heard),
             None => {}
@@ -136,7 +139,7 @@ impl Room {
         &mut self,
         id: ConnectionId,
         session: Session,
-        out: mpsc::Sender<Utf8Bytes>,
+        (out, member): (mpsc::Sender<Utf8Bytes>, watch::Sender<bool>),
         resume: Option<GroupEpoch>,
     ) -> Result<(), Error> {
         // DLVR-12: one connection per device; a new one means that the old one is dead, whatever TCP says.
@@ -147,6 +150,7 @@ impl Room {
             Connection {
                 session,
                 out,
+                member,
                 standing: Standing::Outside,
                 overrun: false,
             },
@@ -211,6 +215,7 @@ impl Room {
         self.propose_if_due().await?;
         self.create_if_needed().await?;
         self.tell_presence();
+        self.tell_membership();
         self.drop_overrun();
         Ok(())
     }
@@ -258,6 +263,16 @@ impl Room {
             "a group ended: nobody was left who could commit"
         );
         Ok(())
+    }
+
+    /// DLVR-14: each socket knows whether its client may have the relay's media.
+    fn tell_membership(&self) {
+        for connection in self.connections.values() {
+            let is_in = matches!(connection.standing, Standing::In) && self.leaf_of(&connection.session).is_some();
+            connection
+                .member
+                .send_if_modified(|member| std::mem::replace(member, is_in) != is_in);
+        }
     }
 
     fn somebody_is_in(&self) -> bool {
