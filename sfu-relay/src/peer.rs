@@ -36,8 +36,8 @@ pub(crate) struct Peer {
     pub(crate) room: Key<Room>,
     pub(crate) participant: String,
     pub(crate) rights: Rights,
-    /// When the token that gave them runs out, in seconds since 1970.
-    pub(crate) rights_until: u64,
+    /// When the token that gave them runs out.
+    pub(crate) rights_until: Instant,
     pub(crate) session: Option<SessionId>,
     /// Since when there is no signalling session.
     pub(crate) silent_since: Option<Instant>,

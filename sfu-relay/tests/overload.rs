@@ -77,7 +77,9 @@ fn lets_in(engine: &mut Engine, session: u64, who: &str) -> bool {
         jti: "j".into(),
     };
     let session = SessionId(session);
-    engine.handle_command(Instant::now(), Command::Join { session, claims });
+    let now = Instant::now();
+    let ends = now + Duration::from_secs(60);
+    engine.handle_command(now, Command::Join { session, claims, ends });
     let mut let_in = true;
     while let Some(event) = engine.poll_event() {
         let_in &= event

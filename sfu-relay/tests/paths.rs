@@ -164,6 +164,25 @@ fn rely_40_a_recorded_nomination_that_was_forgotten_turns_no_media() {
 }
 
 #[test]
+fn rely_40_recorded_checks_from_many_places_do_not_drive_a_peer_from_its_own() {
+    let (mut world, alice, bob) = call();
+    let mut checks = Vec::new();
+    for _ in 0..140 {
+        let check = world.clients[alice].check(true);
+        checks.push(check.clone());
+        world.send_datagram(alice, check);
+        world.pass(Duration::from_millis(20));
+    }
+    for (port, check) in (1_000..1_040).zip(&checks) {
+        let elsewhere = SocketAddr::from(([203, 0, 113, 66], port));
+        assert!(answer_to(&mut world, elsewhere, check).is_some());
+    }
+    let before = world.clients[bob].media.len();
+    world.rtp(alice, &frame(2));
+    assert_eq!(world.clients[bob].media.len(), before + 1, "Alice is heard");
+}
+
+#[test]
 fn rely_40_a_nomination_is_believed_by_itself_where_the_old_path_is_silent() {
     let (mut world, alice, bob) = call();
     world.clients[bob].address = address("198.51.100.9:40000");

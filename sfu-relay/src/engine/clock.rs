@@ -1,6 +1,6 @@
 //! What happens because time passes: reports, feedback, repeated requests, and the end of patience.
 //!
-//! Requirements held here: RELY-7, RELY-8.
+//! Requirements held here: RELY-7, RELY-8, RELY-74.
 
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,7 @@ impl Engine {
             return;
         }
         for key in self.peers.keys() {
+            self.end_rights(now, key);
             self.tick_peer(now, key);
             self.tick_line(now, key);
         }

@@ -82,7 +82,8 @@ impl Engine {
         if transport.follow_path(now) {
             Counters::one(&self.counters.moves);
         }
-        self.demux.learn(from, peer_key, &mut transport.paths);
+        self.demux
+            .learn(from, peer_key, &mut transport.paths, transport.ice.path());
         self.out.send(from, answer);
         for held in self.demux.release(from) {
             self.dtls(now, peer_key, from, &held);

@@ -5,7 +5,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use relay_token::{Claims, MAX_LIFETIME, MAX_SKEW};
+use relay_token::{Claims, MAX_LIFETIME, MAX_SKEW, Rights};
 
 use super::{Engine, Event, SessionId};
 use crate::arena::Key;
@@ -16,7 +16,7 @@ use crate::room::Room;
 use crate::signal::message::{ErrorCode, ProducerInfo, RelayMessage};
 
 impl Engine {
-    pub(super) fn join(&mut self, now: Instant, session: SessionId, claims: Claims) {
+    pub(super) fn join(&mut self, now: Instant, session: SessionId, claims: Claims, ends: Instant) {
         let who = (claims.room.clone(), claims.participant.clone());
         if self.expelled.get(&who).is_some_and(|at| claims.nbf < *at) {
             // RELY-4: put out means out, however long the token in hand is still valid. Tokens count whole seconds: one of the
@@ -82,7 +82,7 @@ impl Engine {
                 if let Some(line) = peer.transport.as_mut().and_then(|transport| transport.line.as_mut()) {
                     line.told.clear();
                 }
-                self.grant(now, key, &claims);
+                self.grant(now, key, &claims, ends);
                 self.forget_demand(key);
                 key
             }
@@ -91,7 +91,7 @@ impl Engine {
                     room: room_key,
                     participant: claims.participant.clone(),
                     rights: claims.rights,
-                    rights_until: claims.exp,
+                    rights_until: ends,
                     session: Some(session),
                     silent_since: None,
                     transport: None,
@@ -129,28 +129,37 @@ impl Engine {
     }
 
     /// RELY-73: a session goes on with a fresh token.
-    pub(super) fn renew(&mut self, now: Instant, session: SessionId, claims: &Claims) {
+    pub(super) fn renew(&mut self, now: Instant, session: SessionId, claims: &Claims, ends: Instant) {
         let Some(key) = self.peer_of(session) else { return };
         let who = (claims.room.clone(), claims.participant.clone());
         if self.expelled.get(&who).is_some_and(|at| claims.nbf < *at) {
             return;
         }
-        self.grant(now, key, claims);
+        self.grant(now, key, claims, ends);
     }
 
     /// RELY-74: what a token without rights finds running goes on as long as the one before would have let it: the key server gives such
     /// a token to whom it has yet to recognise.
-    fn grant(&mut self, now: Instant, key: Key<Peer>, claims: &Claims) {
+    fn grant(&mut self, now: Instant, key: Key<Peer>, claims: &Claims, ends: Instant) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let was_held = peer.is_held();
-        if claims.rights.is_empty() && (was_held || claims.nbf < peer.rights_until) {
+        if claims.rights.is_empty() && (was_held || now < peer.rights_until) {
             return;
         }
         peer.rights = claims.rights.clone();
-        peer.rights_until = claims.exp;
+        peer.rights_until = ends;
         self.apply_rights(key);
         if was_held && !claims.rights.is_empty() {
             self.release_held(now, key);
+        }
+    }
+
+    /// RELY-74: a session that goes on under a token without rights has those of the one before until that has run out.
+    pub(super) fn end_rights(&mut self, now: Instant, key: Key<Peer>) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        if !peer.is_held() && peer.rights_until <= now {
+            peer.rights = Rights::default();
+            self.apply_rights(key);
         }
     }
 

@@ -59,15 +59,17 @@ pub struct SessionId(pub u64);
 /// What a signalling session (or the embedding process) asks for.
 #[derive(Debug)]
 pub enum Command {
-    /// A session presented this token, which was verified.
+    /// A session presented this token, which was verified, and which ends then.
     Join {
         session: SessionId,
         claims: Claims,
+        ends: Instant,
     },
     /// It presented another for the same participant, which was verified.
     Renew {
         session: SessionId,
         claims: Claims,
+        ends: Instant,
     },
     Offer {
         session: SessionId,
@@ -245,8 +247,8 @@ impl Engine {
 
     pub fn handle_command(&mut self, now: Instant, command: Command) {
         match command {
-            Command::Join { session, claims } => self.join(now, session, claims),
-            Command::Renew { session, claims } => self.renew(now, session, &claims),
+            Command::Join { session, claims, ends } => self.join(now, session, claims, ends),
+            Command::Renew { session, claims, ends } => self.renew(now, session, &claims, ends),
             Command::Offer {
                 session,
                 id,

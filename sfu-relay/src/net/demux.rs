@@ -74,16 +74,19 @@ impl<K: Copy + PartialEq> Demux<K> {
         self.by_address.get(&address).copied()
     }
 
-    /// Records that an authenticated request of `peer` came from `address`. `paths` is the peer's own list, newest last.
-    pub(crate) fn learn(&mut self, address: Remote, peer: K, paths: &mut Vec<Remote>) {
+    /// Records that an authenticated request of `peer` came from `address`. `paths` is the peer's own list, newest last; what is `in_use`
+    /// stays, however many others come.
+    pub(crate) fn learn(&mut self, address: Remote, peer: K, paths: &mut Vec<Remote>, in_use: Option<Remote>) {
         let was_elsewhere = address.is_udp() && self.elsewhere.remove(&address.address()).is_some();
         if self.by_address.insert(address, peer).is_none() || was_elsewhere {
             self.tell(address, Word::Here);
         }
         paths.retain(|path| *path != address);
         paths.push(address);
-        if paths.len() > MAX_PATHS {
-            let oldest = paths.remove(0);
+        if paths.len() > MAX_PATHS
+            && let Some(oldest) = paths.iter().position(|path| Some(*path) != in_use)
+        {
+            let oldest = paths.remove(oldest);
             self.forget(oldest, peer);
         }
     }
@@ -183,19 +186,19 @@ mod tests {
         assert_eq!(told(&mut demux), [route(Word::Wanted)]);
         demux.is_nowhere(address, 2);
         assert_eq!(demux.elsewhere(address), Some(3), "of a thread whose it was not");
-        demux.learn(remote, 1, &mut Vec::new());
+        demux.learn(remote, 1, &mut Vec::new(), None);
         assert_eq!(
             (demux.elsewhere(address), told(&mut demux)),
             (None, vec![route(Word::Here)])
         );
         // Known here, and somebody else said that it is theirs: the next check puts that right, for all.
         demux.is_elsewhere(address, 2);
-        demux.learn(remote, 1, &mut Vec::new());
+        demux.learn(remote, 1, &mut Vec::new(), None);
         assert_eq!(
             (demux.elsewhere(address), told(&mut demux)),
             (None, vec![route(Word::Here)])
         );
-        demux.learn(remote, 1, &mut Vec::new());
+        demux.learn(remote, 1, &mut Vec::new(), None);
         assert_eq!(told(&mut demux), [], "nothing new");
         demux.forget(remote, 1);
         assert_eq!(told(&mut demux), [route(Word::Gone)]);

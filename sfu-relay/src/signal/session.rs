@@ -82,8 +82,8 @@ fn verified(relay: &Relay, token: &str) -> Result<Claims, End> {
 }
 
 /// When what a token allows is over. Clocks may differ by as much as they may when it is verified.
-fn end_of(claims: &Claims) -> tokio::time::Instant {
-    tokio::time::Instant::now() + Duration::from_secs((claims.exp + MAX_SKEW).saturating_sub(unix_now()))
+fn end_of(claims: &Claims) -> Instant {
+    Instant::now() + Duration::from_secs((claims.exp + MAX_SKEW).saturating_sub(unix_now()))
 }
 
 async fn serve(socket: &mut WebSocket, relay: &Relay, claims: Claims) -> End {
@@ -95,9 +95,9 @@ async fn serve(socket: &mut WebSocket, relay: &Relay, claims: Claims) -> End {
         return End::Refused(ErrorCode::ShuttingDown, "the relay is going down");
     };
     let session = seat.session;
-    let who = claims.clone();
-    seat.command(Command::Join { session, claims }).await;
-    let end = talk(socket, relay, &seat, who, &mut events).await;
+    let (who, ends) = (claims.clone(), end_of(&claims));
+    seat.command(Command::Join { session, claims, ends }).await;
+    let end = talk(socket, relay, &seat, (who, ends), &mut events).await;
     if !matches!(end, End::Closed(_)) {
         seat.command(Command::Closed {
             session,
@@ -112,10 +112,9 @@ async fn talk(
     socket: &mut WebSocket,
     relay: &Relay,
     seat: &Seat,
-    who: Claims,
+    (who, mut ends): (Claims, Instant),
     events: &mut mpsc::Receiver<Event>,
 ) -> End {
-    let mut expires = end_of(&who);
     let mut ping = tokio::time::interval_at(tokio::time::Instant::now() + PING, PING);
     let mut heard = Instant::now();
     let mut allowance = Allowance { left: BURST, at: heard };
@@ -149,8 +148,8 @@ async fn talk(
                 if let ClientMessage::Renew { token } = &message {
                     match verified(relay, token) {
                         Ok(claims) if claims.room == who.room && claims.participant == who.participant => {
-                            expires = end_of(&claims);
-                            seat.command(Command::Renew { session: seat.session, claims }).await;
+                            ends = end_of(&claims);
+                            seat.command(Command::Renew { session: seat.session, claims, ends }).await;
                         }
                         Ok(_) => return End::Refused(ErrorCode::TokenInvalid, "the token is somebody else's"),
                         Err(end) => return end,
@@ -163,7 +162,7 @@ async fn talk(
                     Act::End(end) => return end,
                 }
             }
-            () = tokio::time::sleep_until(expires) => return End::Expired,
+            () = tokio::time::sleep_until(ends.into()) => return End::Expired,
             _ = ping.tick() => {
                 if heard.elapsed() > SILENCE || write(socket, Message::Ping(Default::default())).await.is_err() {
                     return End::Lost;

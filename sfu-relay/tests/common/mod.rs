@@ -95,7 +95,9 @@ impl World {
             exp: nbf + 60,
             jti: "j".into(),
         };
-        self.command(Command::Join { session, claims });
+        // Longer than any test.
+        let ends = self.now + Duration::from_secs(86_400);
+        self.command(Command::Join { session, claims, ends });
     }
 
     pub fn command(&mut self, command: Command) {
