@@ -3,6 +3,8 @@ import { scope } from "./scope";
 
 const FIRST_RETRY_MS = 200;
 const LAST_RETRY_MS = 5_000;
+/** A connection that stood for less was none: the service may let this device in less often (DLVR-15). */
+const STOOD_MS = 5_000;
 /** The engine pings every two seconds and each ping is answered. */
 const SILENCE_MS = 8_000;
 const LOOK_EVERY_MS = 1_000;
@@ -17,6 +19,7 @@ export class Delivery {
   #socket: WebSocket | null = null;
   #retryMs = FIRST_RETRY_MS;
   #heard = 0;
+  #openedAt = Infinity;
   #over = false;
   #everUp = false;
 
@@ -55,7 +58,7 @@ export class Delivery {
     socket.onopen = () => {
       if (this.#socket !== socket) return;
       this.#everUp = true;
-      this.#retryMs = FIRST_RETRY_MS;
+      this.#openedAt = performance.now();
       this.events.connected();
     };
     socket.onmessage = (event: MessageEvent<unknown>) => {
@@ -75,6 +78,8 @@ export class Delivery {
     this.#socket = null;
     socket.close();
     this.events.lost();
+    if (performance.now() - this.#openedAt >= STOOD_MS) this.#retryMs = FIRST_RETRY_MS;
+    this.#openedAt = Infinity;
     const wait = this.#retryMs * (0.75 + Math.random() / 2);
     this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
     scope.setTimeout(() => this.#connect(), wait);
