@@ -13,6 +13,7 @@ mod identity;
 mod ids;
 mod limits;
 mod log;
+mod purge;
 mod relay;
 mod server;
 mod store;

@@ -15,7 +15,7 @@ use crate::limits::{Bucket, PerKey, SessionBuckets};
 use crate::log::Log;
 use crate::relay::RelayTokens;
 use crate::store::{Store, facts};
-use crate::{api, clock};
+use crate::{api, clock, purge};
 
 /// Somebody was removed from a room and is not connected: the relay need not carry their media any longer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,9 +77,9 @@ pub async fn start(config: Config, keystore: Arc<dyn Keystore>) -> Result<KeySer
         session_limits: PerKey::new(),
         sign_in_limits: PerKey::new(),
     };
-    Ok(KeyServer {
-        shared: Arc::new(shared),
-    })
+    let shared = Arc::new(shared);
+    tokio::spawn(purge::run(Arc::downgrade(&shared)));
+    Ok(KeyServer { shared })
 }
 
 impl KeyServer {

@@ -64,7 +64,7 @@ impl Rooms {
     }
 
     /// For [`stopped`].
-    pub(super) fn stopping(&self) -> watch::Receiver<bool> {
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
         self.stop.subscribe()
     }
 

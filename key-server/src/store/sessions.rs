@@ -83,3 +83,17 @@ pub(crate) async fn find(
     })
     .transpose()
 }
+
+/// Forgets up to so many sessions that were over before `before` and that no certificate refers to, and says how many there were. Whose
+/// certificate stands on the log stays: it says for whom that was issued.
+pub(crate) async fn purge(db: &mut Db, before: u64, at_most: u32) -> Result<u64, StorageError> {
+    let gone = sqlx::query(
+        "DELETE FROM session WHERE token_hash IN (SELECT token_hash FROM session WHERE expires_at < ? \
+         AND NOT EXISTS (SELECT 1 FROM certificate WHERE certificate.session = session.token_hash) LIMIT ?)",
+    )
+    .bind(signed(before))
+    .bind(i64::from(at_most))
+    .execute(db)
+    .await?;
+    Ok(gone.rows_affected())
+}
