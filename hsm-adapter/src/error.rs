@@ -146,6 +146,11 @@ pub enum TokenError {
     /// A public key or signature from the token is not of the shape the standard gives it.
     #[error("the token answered with a malformed {0}")]
     Malformed(&'static str),
+    /// Under a label that this process has used there is another key now, or none: another token answers, or somebody replaced the key.
+    #[error(
+        "the key labelled {0} is not the one that this process began with; is it still the same token? Nothing is signed with another"
+    )]
+    AnotherKey(KeyLabel),
 }
 
 /// About files.

@@ -185,6 +185,44 @@ fn a_session_that_went_stale_is_replaced() {
 }
 
 #[test]
+fn another_key_under_the_same_label_after_a_reset_is_refused() {
+    let config = provision("replaced");
+    let keystore = Pkcs11Keystore::open(&config).unwrap();
+    keystore.ensure_key(&KEY, KeyKind::P256).unwrap();
+    let module = Pkcs11::new(&config.module).unwrap();
+    let slot = module
+        .get_slots_with_initialized_token()
+        .unwrap()
+        .into_iter()
+        .find(|&slot| module.get_token_info(slot).unwrap().label() == "replaced")
+        .unwrap();
+    // As if the reset device were another, which was set up alike.
+    let session = module.open_rw_session(slot).unwrap();
+    let label = Attribute::Label(KEY.as_str().into());
+    for key in session.find_objects(&[label]).unwrap() {
+        session.destroy_object(key).unwrap();
+    }
+    let refused = |result: Result<(), Error>| {
+        let words = result.unwrap_err().to_string();
+        assert!(words.contains("not the one that this process began with"), "{words}");
+    };
+    session.logout().unwrap();
+    refused(keystore.sign(&KEY, b"m").map(drop));
+    refused(keystore.ensure_key(&KEY, KeyKind::P256).map(drop));
+    // Another process makes one; this one goes on to refuse it.
+    Pkcs11Keystore::open(&config)
+        .unwrap()
+        .ensure_key(&KEY, KeyKind::P256)
+        .unwrap();
+    refused(keystore.sign(&KEY, b"m").map(drop));
+    refused(keystore.public_key(&KEY).map(drop));
+    // What was not used before may be made and used.
+    let other = KeyLabel::from_static("other");
+    keystore.ensure_key(&other, KeyKind::P256).unwrap();
+    keystore.sign(&other, b"m").unwrap();
+}
+
+#[test]
 fn provisioning_again_keeps_token_pin_and_keys() {
     use std::os::unix::fs::PermissionsExt as _;
     let first = provision("again");

@@ -24,7 +24,8 @@ use self::objects::KeyPair;
 pub use self::pin::{Pin, PinSource};
 use self::token::Token;
 use crate::{
-    Backend, Description, Error, InputError, KeyKind, KeyLabel, Keystore, PublicKey, Signature, UseError, wrapped,
+    Backend, Description, Error, InputError, KeyKind, KeyLabel, Keystore, PublicKey, Signature, TokenError, UseError,
+    wrapped,
 };
 
 /// Which token, and how to log in.
@@ -58,6 +59,8 @@ impl Pkcs11Config {
 pub struct Pkcs11Keystore {
     token: Arc<Token>,
     found: Mutex<HashMap<KeyLabel, KeyPair>>,
+    /// The public halves of all keys that were ever used here: what comes back after a reset is held to them.
+    known: Mutex<HashMap<KeyLabel, PublicKey>>,
     description: Description,
 }
 
@@ -82,6 +85,7 @@ impl Pkcs11Keystore {
         Ok(Self {
             token,
             found: Mutex::default(),
+            known: Mutex::default(),
             description,
         })
     }
@@ -91,7 +95,14 @@ impl Pkcs11Keystore {
         if let Some(found) = self.cache().get(label) {
             return Ok(*found);
         }
-        let found = objects::find_key_pair(session, label)?.ok_or_else(|| no_such_key(label))?;
+        let found = objects::find_key_pair(session, label)?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let public = found.map(|(_, _, public)| public);
+        if known.get(label).is_some_and(|before| Some(*before) != public) {
+            return Err(Error::from(TokenError::AnotherKey(label.clone())).into());
+        }
+        let found = found.ok_or_else(|| no_such_key(label))?;
+        known.insert(label.clone(), found.2);
         self.cache().insert(label.clone(), found);
         Ok(found)
     }
