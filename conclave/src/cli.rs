@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::sfu::values::{Address, Seconds, Tcp, Threads, TokenKey};
+use crate::sfu::values::{Address, Network, Seconds, Tcp, Threads, TokenKey};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -85,6 +85,14 @@ pub(crate) struct SfuArgs {
     /// Address of the signalling WebSocket (`/relay/v1`) [default: 127.0.0.1:8444]
     #[arg(long, env = "CONCLAVE_SFU_LISTEN", value_name = "ADDR:PORT")]
     pub listen: Option<Address>,
+    /// Reverse proxies in front of signalling whose X-Forwarded-For is believed, for limits per address: addresses or networks [default: none]
+    #[arg(
+        long,
+        env = "CONCLAVE_TRUSTED_PROXIES",
+        value_delimiter = ',',
+        value_name = "IP|NET,..."
+    )]
+    pub trusted_proxies: Option<Vec<Network>>,
     /// The key server's token key: 64 hex digits, printed by `conclave key-server` at start
     #[arg(long, env = "CONCLAVE_TOKEN_KEY", value_name = "HEX")]
     pub token_key: Option<TokenKey>,
@@ -135,6 +143,14 @@ pub(crate) struct ServiceArgs {
     /// The built web app
     #[arg(long, env = "CONCLAVE_WEB", value_name = "FOLDER")]
     pub web: PathBuf,
+    /// Reverse proxies whose X-Forwarded-For is believed, for limits per address: addresses or networks, with commas [default: none]
+    #[arg(
+        long,
+        env = "CONCLAVE_TRUSTED_PROXIES",
+        value_delimiter = ',',
+        value_name = "IP|NET,..."
+    )]
+    pub trusted_proxies: Vec<Network>,
     /// Name of the organisation, as it stands in its certificates. Taken at the first start only
     #[arg(long, env = "CONCLAVE_ORG", default_value = "Conclave", value_name = "NAME")]
     pub org: String,

@@ -1,6 +1,7 @@
 //! The relay, alone or beside the key server.
 
 use anyhow::{Context, Result};
+use callers::Proxies;
 use sfu_relay::{Config, Relay};
 use tokio::net::TcpStream;
 
@@ -8,7 +9,7 @@ use crate::cli::MediaArgs;
 use crate::sfu::values::Tcp;
 
 /// As `conclave up` has it.
-pub(crate) fn configured(media: &MediaArgs, token_key: [u8; 32]) -> Config {
+pub(crate) fn configured(media: &MediaArgs, trusted_proxies: Proxies, token_key: [u8; 32]) -> Config {
     let mut config = Config::new(media.media.0, token_key);
     config.public_addresses.clone_from(&media.public_ip);
     config.listen_tcp = match media.media_tcp.unwrap_or(Tcp::At(media.media.0)) {
@@ -16,6 +17,7 @@ pub(crate) fn configured(media: &MediaArgs, token_key: [u8; 32]) -> Config {
         Tcp::At(address) => Some(address),
     };
     config.threads = media.threads.0;
+    config.trusted_proxies = trusted_proxies;
     config
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::serve::ListenerExt as _;
+use callers::Proxies;
 use key_server::{Config, KeyServer, Removal, Turn};
 use sfu_relay::Relay;
 use tokio::net::TcpListener;
@@ -23,7 +24,8 @@ pub(crate) fn run(args: UpArgs) -> Result<()> {
     let turn = turn::configured(&args.turn)?;
     let drain = Duration::from_secs(args.media.drain.0);
     serve(&args.service, sfu_relay::PATH.to_owned(), turn, drain, |key_server| {
-        relay::start(&relay::configured(&args.media, key_server.relay_token_key())).map(Some)
+        let proxies = trusted_proxies(&args.service);
+        relay::start(&relay::configured(&args.media, proxies, key_server.relay_token_key())).map(Some)
     })
 }
 
@@ -67,6 +69,7 @@ fn serve(
         config.org.clone_from(&args.org);
         config.relay_url = relay_url;
         config.turn = turn;
+        config.trusted_proxies = trusted_proxies(args);
         let key_server = key_server::start(config, keystore)
             .await
             .context("the key server cannot start")?;
@@ -80,6 +83,10 @@ fn serve(
         }
         serve_until_stopped(listener, router, &key_server, relay.as_ref(), drain).await
     })
+}
+
+fn trusted_proxies(args: &ServiceArgs) -> Proxies {
+    args.trusted_proxies.iter().map(|network| network.0).collect()
 }
 
 /// Who is no longer in the group gets no more ciphertext either. Where the relay is another process, its tokens run out instead, and it gets

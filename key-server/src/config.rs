@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use callers::Proxies;
 use e2ee_core::wire::delivery::GONE_SECONDS;
 
 use crate::turn::Turn;
@@ -23,6 +24,8 @@ pub struct Config {
     pub relay_url: String,
     /// A TURN server for those whom the relay does not reach otherwise.
     pub turn: Option<Turn>,
+    /// Reverse proxies whose `X-Forwarded-For` is believed. Without them limits count by the connection's address.
+    pub trusted_proxies: Proxies,
     /// How long a session lasts.
     pub session_lifetime: Duration,
     /// How long a member's certificate lasts; no longer than its session in any case.
@@ -69,7 +72,7 @@ pub struct Limits {
     pub joins: (u32, f64),
     /// Certificate requests.
     pub certificates: (u32, f64),
-    /// Rooms and sessions made, per address.
+    /// Rooms and sessions made, per address; an IPv6 client's whole /64 is one.
     pub sign_ins: (u32, f64),
     /// The largest commit or Welcome, in bytes.
     pub max_handshake: usize,
@@ -88,6 +91,7 @@ impl Config {
             log_origin: None,
             relay_url: "/relay/v1".to_owned(),
             turn: None,
+            trusted_proxies: Proxies::default(),
             session_lifetime: Duration::from_secs(12 * 3600),
             certificate_lifetime: Duration::from_secs(8 * 3600),
             timing: Timing {

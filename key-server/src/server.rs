@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use callers::{Bucket, PerKey};
 use hsm_adapter::Keystore;
 use tokio::sync::broadcast;
 
@@ -11,7 +12,7 @@ use crate::config::Config;
 use crate::delivery::Rooms;
 use crate::error::{Error, SetupError};
 use crate::identity::{Identity, Root};
-use crate::limits::{Bucket, PerKey, SessionBuckets};
+use crate::limits::SessionBuckets;
 use crate::log::Log;
 use crate::relay::RelayTokens;
 use crate::store::{Store, facts};

@@ -51,6 +51,43 @@ async fn pf_01_sign_ins_from_one_address_are_limited() {
     }
 }
 
+async fn made_for(server: &TestServer, client: &str) -> u16 {
+    server
+        .http("POST", "/api/rooms", &[("x-forwarded-for", client)], "")
+        .await
+        .status
+}
+
+#[tokio::test]
+async fn pf_01_behind_a_proxy_that_is_named_each_client_has_a_limit_of_its_own_and_elsewhere_nobody_says_who_they_are()
+{
+    let server = TestServer::start_with(|c| {
+        c.limits.sign_ins = (2, 0.01);
+        c.trusted_proxies = ["127.0.0.0/8".parse::<callers::Network>().unwrap()]
+            .into_iter()
+            .collect();
+    })
+    .await;
+    for (header, expected) in [
+        ("203.0.113.9", 201),
+        ("203.0.113.9", 201),
+        ("203.0.113.9", 429),
+        ("192.0.2.1, 203.0.113.9", 429),
+        ("203.0.113.10", 201),
+        // One client has a whole /64.
+        ("2001:db8:1:2::1", 201),
+        ("2001:db8:1:2::2", 201),
+        ("2001:db8:1:2:3::", 429),
+        ("2001:db8:1:3::1", 201),
+    ] {
+        assert_eq!(made_for(&server, header).await, expected, "{header}");
+    }
+    let server = TestServer::start_with(|c| c.limits.sign_ins = (2, 0.01)).await;
+    for (header, expected) in [("203.0.113.1", 201), ("203.0.113.2", 201), ("203.0.113.3", 429)] {
+        assert_eq!(made_for(&server, header).await, expected, "nobody named the proxy");
+    }
+}
+
 #[tokio::test]
 async fn tlog_1_the_log_is_served_as_c2sp_tiles() {
     let server = TestServer::start().await;

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
 
+use callers::Proxies;
+
 use crate::net::ice::MAX_SHARDS;
 
 /// Configuration of one relay.
@@ -20,6 +22,11 @@ pub struct Config {
     pub public_addresses: Vec<IpAddr>,
     /// The public half of the key server's token key (Ed25519).
     pub token_key: [u8; 32],
+    /// Reverse proxies in front of signalling whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Proxies,
+    /// Signalling connections that one address may make at once, and a second in the long run; an IPv6 client's whole /64 is one. Where
+    /// signalling is served without the address of who connects, nobody is limited.
+    pub connects: (u32, f64),
     pub limits: Limits,
 }
 
@@ -32,6 +39,9 @@ impl Config {
             threads: None,
             public_addresses: Vec::new(),
             token_key,
+            trusted_proxies: Proxies::default(),
+            // Hundreds in one building come back at once when a relay was restarted.
+            connects: (1_000, 50.0),
             limits: Limits::default(),
         }
     }

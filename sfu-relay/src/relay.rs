@@ -1,11 +1,12 @@
 //! A running relay.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use callers::{Bucket, PerKey, Proxies};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use relay_token::Verifier;
@@ -62,6 +63,9 @@ struct Inner {
     port: u16,
     tcp_port: Option<u16>,
     draining: AtomicBool,
+    trusted_proxies: Proxies,
+    connects: (u32, f64),
+    callers: PerKey<IpAddr, Bucket>,
 }
 
 struct Thread {
@@ -177,6 +181,9 @@ impl Relay {
                 port,
                 tcp_port,
                 draining: AtomicBool::new(false),
+                trusted_proxies: config.trusted_proxies.clone(),
+                connects: config.connects,
+                callers: PerKey::new(),
             }),
         })
     }
@@ -247,6 +254,16 @@ impl Relay {
     /// Whether nobody new is let in any more.
     pub fn is_draining(&self) -> bool {
         self.inner.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn trusted_proxies(&self) -> &Proxies {
+        &self.inner.trusted_proxies
+    }
+
+    /// RELY-75.
+    pub(crate) fn may_connect(&self, caller: IpAddr) -> bool {
+        let inner = &self.inner;
+        inner.callers.take(caller, inner.connects, Instant::now())
     }
 
     fn is_any_alive(&self) -> bool {

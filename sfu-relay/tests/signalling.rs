@@ -407,6 +407,45 @@ async fn a_client_that_reads_nothing_is_let_go() {
         .unwrap();
 }
 
+#[tokio::test]
+async fn pf_01_rely_75_who_connects_again_and_again_is_limited_and_others_behind_the_same_proxy_are_not() {
+    use std::net::SocketAddr;
+    use tokio_tungstenite::tungstenite::{Error, client::IntoClientRequest};
+
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap();
+    let mut config = Config::new(
+        "127.0.0.1:0".parse().unwrap(),
+        pair.public_key().as_ref().try_into().unwrap(),
+    );
+    config.connects = (2, 0.01);
+    config.trusted_proxies = ["127.0.0.1".parse::<callers::Network>().unwrap()].into_iter().collect();
+    let relay = Relay::start(&config).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/relay/v1", listener.local_addr().unwrap());
+    let app = sfu_relay::router(relay.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    for (client, expected) in [
+        ("203.0.113.9", 101),
+        ("203.0.113.9", 101),
+        ("203.0.113.9", 429),
+        ("192.0.2.1, 203.0.113.9", 429),
+        ("2001:db8:1:2::1", 101),
+        ("2001:db8:1:2::2", 101),
+        ("2001:db8:1:2::3", 429),
+        ("2001:db8:1:3::1", 101),
+    ] {
+        let mut request = url.clone().into_client_request().unwrap();
+        request.headers_mut().insert("x-forwarded-for", client.parse().unwrap());
+        let status = match tokio_tungstenite::connect_async(request).await {
+            Ok((_, answer)) => answer.status(),
+            Err(Error::Http(answer)) => answer.status(),
+            Err(error) => panic!("{error}"),
+        };
+        assert_eq!(status.as_u16(), expected, "{client}");
+    }
+    assert_eq!(relay.stats().signals_refused, 3);
+}
+
 async fn until(done: impl Fn() -> bool) {
     let wait = async {
         while !done() {

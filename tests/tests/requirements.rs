@@ -24,6 +24,7 @@ fn sources() -> io::Result<Sources> {
         "wasm-client",
         "sfu-relay",
         "relay-token",
+        "callers",
         "key-server",
         "hsm-adapter",
         "audits",

@@ -6,6 +6,7 @@ mod settings;
 pub(crate) mod values;
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -58,10 +59,13 @@ async fn serve(settings: &Settings) -> Result<()> {
         tokio::spawn(async move { axum::serve(listener, operations).await });
     }
     let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = axum::serve(listener.tap_io(relay::send_at_once), sfu_relay::router(relay.clone()))
-        .with_graceful_shutdown(async {
-            let _ = stopped.await;
-        });
+    let server = axum::serve(
+        listener.tap_io(relay::send_at_once),
+        sfu_relay::router(relay.clone()).into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(async {
+        let _ = stopped.await;
+    });
     let mut server = tokio::spawn(async move { server.await });
     tokio::select! {
         ended = &mut server => return ended?.context("the relay's signalling stopped"),
@@ -94,5 +98,35 @@ pub(crate) async fn drained(relay: &Relay, at_most: Duration) {
     tokio::select! {
         () = relay.drain(at_most) => {}
         () = stop::requested() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    #[tokio::test]
+    async fn a_connection_that_never_says_what_it_wants_does_not_keep_the_server_from_its_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
+        let server = axum::serve(listener, axum::Router::new()).with_graceful_shutdown(async {
+            let _ = stopped.await;
+        });
+        let server = tokio::spawn(async move { server.await });
+        let mut half = TcpStream::connect(address).await.unwrap();
+        half.write_all(b"GET / HTTP/1.1\r\nHost: ").await.unwrap();
+        // Whoever is answered came after it.
+        let mut whole = TcpStream::connect(address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        whole.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        whole.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+        stopping.send(()).unwrap();
+        let ended = tokio::time::timeout(STOP_WITHIN * 5, ended_soon(server)).await;
+        ended.unwrap().unwrap();
     }
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 use sfu_relay::Config;
 
-use super::values::{Address, Seconds, Tcp, Threads, TokenKey};
+use super::values::{Address, Network, Seconds, Tcp, Threads, TokenKey};
 use crate::cli::SfuArgs;
 
 /// The configuration file. What it does not know it refuses: a misspelt key is a setting that somebody believes in.
@@ -29,6 +29,7 @@ struct File {
 struct Signalling {
     listen: Option<Address>,
     token_key: Option<TokenKey>,
+    trusted_proxies: Option<Vec<Network>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -66,6 +67,7 @@ struct Setting<T> {
 pub(crate) struct Settings {
     listen: Setting<SocketAddr>,
     token_key: Setting<TokenKey>,
+    trusted_proxies: Setting<Vec<Network>>,
     udp: Setting<SocketAddr>,
     tcp: Setting<Tcp>,
     public: Setting<Vec<IpAddr>>,
@@ -124,6 +126,7 @@ impl Settings {
                 SocketAddr::from(([127, 0, 0, 1], 8444))
             }),
             token_key: choose(args.token_key, file.signalling.token_key, || token_key),
+            trusted_proxies: choose(args.trusted_proxies.clone(), file.signalling.trusted_proxies, Vec::new),
             tcp: choose(args.media_tcp, file.media.tcp, || Tcp::At(udp.value)),
             threads: choose(args.threads, file.media.threads, || Threads(None)),
             drain: choose(args.drain, file.operations.drain, || Seconds(0)),
@@ -142,6 +145,7 @@ impl Settings {
         };
         config.public_addresses.clone_from(&self.public.value);
         config.threads = self.threads.value.0;
+        config.trusted_proxies = self.trusted_proxies.value.iter().map(|network| network.0).collect();
         config
     }
 
@@ -180,11 +184,17 @@ impl Settings {
         let quoted = |text: &dyn std::fmt::Display| format!("{:?}", text.to_string());
         let log = self.log.value.as_deref().unwrap_or(crate::logging::USUAL);
         section("", &[("log", quoted(&log), self.log.from)]);
+        let proxies: Vec<String> = self.trusted_proxies.value.iter().map(|n| quoted(n)).collect();
         section(
             "signalling",
             &[
                 ("listen", quoted(&self.listen.value), self.listen.from),
                 ("token_key", quoted(&self.token_key.value), self.token_key.from),
+                (
+                    "trusted_proxies",
+                    format!("[{}]", proxies.join(", ")),
+                    self.trusted_proxies.from,
+                ),
             ],
         );
         let public: Vec<String> = self.public.value.iter().map(|ip| quoted(ip)).collect();
@@ -275,7 +285,8 @@ mod tests {
     #[test]
     fn rely_51_what_is_shown_is_a_file_that_says_the_same() {
         let line = format!(
-            "--token-key {KEY} --public-ip 192.0.2.1,2001:db8::1 --media-tcp off --drain 5 --operations 127.0.0.1:9"
+            "--token-key {KEY} --public-ip 192.0.2.1,2001:db8::1 --media-tcp off --drain 5 --operations 127.0.0.1:9 \
+             --trusted-proxies 10.0.0.0/8,::1"
         );
         let first = settings(&line, "log = \"debug\"").unwrap();
         let again = settings("", &first.shown()).unwrap();
@@ -289,6 +300,11 @@ mod tests {
         assert_eq!(values(&first), values(&again));
         assert!(first.shown().contains("# flag or environment") && first.shown().contains("# default"));
         assert!(again.relay().listen_tcp.is_none());
+        let proxies = again.relay().trusted_proxies;
+        assert_eq!(
+            proxies.client([10, 1, 1, 1].into(), ["192.0.2.1"].into_iter()),
+            std::net::IpAddr::from([192, 0, 2, 1])
+        );
     }
 
     #[test]
@@ -319,6 +335,10 @@ mod tests {
             ("[media]\nthreads = 0", ["threads = 0", "from 1 to 64"]),
             ("[media]\nthreads = 1.5", ["threads = 1.5", "whole number"]),
             ("[media]\npublic = [\"relay.example\"]", ["relay.example", "IP address"]),
+            (
+                "[signalling]\ntrusted_proxies = [\"proxy.example\"]",
+                ["proxy.example", "IP address"],
+            ),
             ("[media]\nudp_port = 1", ["udp_port", "expected one of"]),
             ("[medai]\nudp = \"0.0.0.0:1\"", ["medai", "expected one of"]),
             (

@@ -117,6 +117,27 @@ impl fmt::Display for TokenKey {
     }
 }
 
+/// Of a reverse proxy, or several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Network(pub(crate) callers::Network);
+
+impl FromStr for Network {
+    type Err = MustBe;
+
+    fn from_str(text: &str) -> Result<Self, MustBe> {
+        let network = text.parse();
+        network.map(Network).map_err(|callers::NotANetwork| {
+            MustBe("an IP address such as 192.0.2.7, or a network such as 10.0.0.0/8 or 2001:db8::/32")
+        })
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// A time to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seconds(pub(crate) u64);
@@ -177,7 +198,7 @@ macro_rules! read_as_flags_are {
     };
 }
 
-read_as_flags_are!(Address, Tcp, Threads, TokenKey, Seconds);
+read_as_flags_are!(Address, Network, Tcp, Threads, TokenKey, Seconds);
 
 #[cfg(test)]
 mod tests {
@@ -194,6 +215,10 @@ mod tests {
 
     #[test]
     fn rely_51_each_value_is_read_as_it_is_written_and_nothing_else_is() {
+        reads::<Network>(
+            &["192.0.2.7/32", "10.0.0.0/8", "::1/128"],
+            &["", "proxy.example", "10.0.0.0/33"],
+        );
         reads::<Address>(
             &["0.0.0.0:8441", "[::]:1"],
             &["", "8441", "localhost:1", "0.0.0.0:70000", "::1:1"],

@@ -1,7 +1,7 @@
 //! Making a room, signing in to it, and the way to its delivery service.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json;
@@ -19,32 +19,34 @@ use crate::clock::now;
 use crate::delivery;
 use crate::identity::check_guest_name;
 use crate::ids;
-use crate::limits::Bucket;
 use crate::server::Shared;
 use crate::store::sessions::{self, Session};
 
-/// The address a request comes from, where the server was started so that it knows.
-pub(super) struct Peer(Option<IpAddr>);
+const FORWARDED_FOR: &str = "x-forwarded-for";
 
-impl<S: Send + Sync> FromRequestParts<S> for Peer {
+/// Whom a request is of, as limits count it, where the server was started so that it knows.
+pub(super) struct Caller(Option<IpAddr>);
+
+impl FromRequestParts<Arc<Shared>> for Caller {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(
-            parts
-                .extensions
-                .get::<ConnectInfo<SocketAddr>>()
-                .map(|ConnectInfo(address)| address.ip()),
-        ))
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Self::Rejection> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let lines = parts.headers.get_all(FORWARDED_FOR).iter();
+        // A line that is no text ends what is believed, as one that is no address does.
+        let lines = lines.map(|line| line.to_str().unwrap_or_default());
+        Ok(Self(peer.map(|ConnectInfo(peer)| {
+            callers::one_client(shared.config.trusted_proxies.client(peer.ip(), lines))
+        })))
     }
 }
 
 pub(super) async fn create(
     State(shared): State<Arc<Shared>>,
-    peer: Peer,
+    caller: Caller,
     body: axum::body::Bytes,
 ) -> Result<(StatusCode, Json<RoomCreated>), Refused> {
-    limit(&shared, &peer)?;
+    limit(&shared, &caller)?;
     let profile = wished_profile(&body)?;
     let room = ids::random_id();
     let mut db = shared.store.write().await?;
@@ -74,11 +76,11 @@ fn wished_profile(body: &[u8]) -> Result<Profile, Refused> {
 /// A guest's session: the link is the invitation. Who comes in that way is called a guest in the certificate.
 pub(super) async fn sign_in(
     State(shared): State<Arc<Shared>>,
-    peer: Peer,
+    caller: Caller,
     Path(room): Path<String>,
     body: Result<Json<SessionRequest>, JsonRejection>,
 ) -> Result<(StatusCode, Json<SessionCreated>), Refused> {
-    limit(&shared, &peer)?;
+    limit(&shared, &caller)?;
     let Json(request) = body.map_err(|e| Refused::Malformed(e.body_text()))?;
     check_guest_name(&request.name).map_err(|e| Refused::NameInvalid(e.to_string()))?;
     if !ids::is_id(&room) {
@@ -126,11 +128,11 @@ pub(super) async fn delivery(
     Ok(upgrade.on_upgrade(move |socket| delivery::serve(shared, room, socket)))
 }
 
-fn limit(shared: &Shared, Peer(address): &Peer) -> Result<(), Refused> {
-    let now = Instant::now();
-    let bucket = shared
-        .sign_in_limits
-        .of(*address, now, || Bucket::new(shared.config.limits.sign_ins, now));
-    let allowed = bucket.lock().unwrap_or_else(PoisonError::into_inner).take(now);
-    if allowed { Ok(()) } else { Err(Refused::RateLimited) }
+fn limit(shared: &Shared, Caller(address): &Caller) -> Result<(), Refused> {
+    let limit = shared.config.limits.sign_ins;
+    if shared.sign_in_limits.take(*address, limit, Instant::now()) {
+        Ok(())
+    } else {
+        Err(Refused::RateLimited)
+    }
 }

@@ -17,7 +17,7 @@ use crate::stats::Counters;
 
 /// A connection whose first frame is no check of a peer after this long is closed.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Connections that are there or may become something, in all and from one address. Many people may share an address, each with a few
+/// Connections that are there or may become something, in all and from one address (one /64 of IPv6). Many people may share an address, each with a few
 /// connections while ICE looks for the best.
 const MAX_CONNECTIONS: usize = 4_096;
 const MAX_PER_ADDRESS: usize = 512;
@@ -52,7 +52,7 @@ pub(in crate::net) async fn watch(
                 continue;
             }
         };
-        let Some(place) = Places::take(&places, address.ip()) else {
+        let Some(place) = Places::take(&places, callers::one_client(address.ip())) else {
             Counters::one(&counters.unknown);
             continue;
         };
@@ -100,7 +100,7 @@ async fn greet(stream: TcpStream, address: SocketAddr, place: Place) -> io::Resu
     Ok(Some((shard, caller)))
 }
 
-/// Connections by address.
+/// Connections by address, or what counts as one.
 #[derive(Default)]
 pub(in crate::net) struct Places {
     taken: Mutex<HashMap<IpAddr, usize>>,
