@@ -149,7 +149,7 @@ async fn dlvr_3_whoever_was_removed_by_the_commit_that_won_is_told_that_it_is_no
             ClientMessage::Commit { at, commit, .. } => Some((at.clone(), commit.clone())),
             _ => None,
         });
-        commits.last().unwrap()
+        commits.collect::<Vec<_>>().pop().unwrap()
     });
     // The very commit that removed him, and one of his own: neither gets another answer.
     let mut socket = hello(&server, &room, &bob.session).await;

@@ -303,7 +303,7 @@ mod tests {
         let proxies = again.relay().trusted_proxies;
         assert_eq!(
             proxies.client([10, 1, 1, 1].into(), ["192.0.2.1"].into_iter()),
-            std::net::IpAddr::from([192, 0, 2, 1])
+            IpAddr::from([192, 0, 2, 1])
         );
     }
 
