@@ -19,6 +19,8 @@ const ROOM: f64 = 1.08;
 const OVER: f64 = 1.02;
 const OVER_A_MOMENT: f64 = 1.25;
 const MOMENT: Duration = Duration::from_millis(400);
+/// The least of a stream that flows is kept as long as it is no more than this: estimates of little are vague, and a pause is the worst there is.
+const OVER_THE_LEAST: f64 = 1.4;
 /// What had to be taken away is not given back before this; longer each time it did not last.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 /// What lasted this long has lasted.
@@ -150,17 +152,25 @@ pub(crate) struct Allocated {
     pub(crate) steep: bool,
 }
 
-/// Shares `budget` out. `streams` are sorted by priority. `known`: the budget is one that was found out. `tight`: since when what flows does
-/// not fit.
+/// What is to be shared out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget {
+    pub(crate) rate: Rate,
+    /// It is one that was found out.
+    pub(crate) known: bool,
+    /// No queue stands before the bottleneck that anybody would hear.
+    pub(crate) flows: bool,
+}
+
+/// Shares `budget` out. `streams` are sorted by priority. `tight`: since when what flows does not fit.
 pub(crate) fn allocate<K>(
     now: Instant,
-    budget: Rate,
-    known: bool,
+    budget: Budget,
     tight: &mut Option<Instant>,
     streams: &mut [Stream<K>],
 ) -> Allocated {
     let flowing: Rate = streams.iter().map(|stream| stream.cost(stream.flowing())).sum();
-    let fits = flowing <= budget.times(OVER);
+    let fits = flowing <= budget.rate.times(OVER);
     let since = if fits { None } else { Some(tight.unwrap_or(now)) };
     *tight = since;
     let a_moment = since.is_none_or(|since| now.saturating_duration_since(since) < MOMENT);
@@ -170,8 +180,15 @@ pub(crate) fn allocate<K>(
         stream.given = 0;
     }
     // The least of each, then the better ones: within a priority one step for each at a time.
+    let room = |over, known| Room {
+        budget: budget.rate,
+        over,
+        known,
+    };
+    let least = room(if budget.flows { OVER_THE_LEAST } else { over }, budget.known);
+    let more = room(over, true);
     for stream in streams.iter_mut() {
-        try_step(now, (budget, over, known), &mut spent, stream);
+        try_step(now, least, &mut spent, stream);
     }
     for priority in [Priority::Screen, Priority::Pinned, Priority::Rest] {
         let mut any = true;
@@ -180,7 +197,7 @@ pub(crate) fn allocate<K>(
                 .iter_mut()
                 .filter(|stream| stream.priority == priority && stream.given > 0)
             {
-                any |= try_step(now, (budget, over, false), &mut spent, stream);
+                any |= try_step(now, more, &mut spent, stream);
             }
         }
     }
@@ -204,22 +221,26 @@ pub(crate) fn allocate<K>(
             all: all.times(ROOM),
             next: next.map_or(Rate::ZERO, |step| (spent + step).times(ROOM)),
         },
-        steep: flowing > budget.times(1.6),
+        steep: flowing > budget.rate.times(1.6),
     }
+}
+
+/// What a round of sharing out goes by.
+#[derive(Clone, Copy)]
+struct Room {
+    budget: Rate,
+    /// What flows may be this much more.
+    over: f64,
+    known: bool,
 }
 
 /// Gives one more option if it fits. The first one is given in any case while the budget is not `known`: before anything is known of a line,
 /// nobody is left without a picture.
-fn try_step<K>(
-    now: Instant,
-    (budget, over, known): (Rate, f64, bool),
-    spent: &mut Rate,
-    stream: &mut Stream<K>,
-) -> bool {
+fn try_step<K>(now: Instant, room: Room, spent: &mut Rate, stream: &mut Stream<K>) -> bool {
     let Some(step) = stream.step() else { return false };
     let kept = stream.given < stream.flowing();
-    let room = budget.times(if kept { over } else { 1.0 / ROOM });
-    let given = (*spent + step <= room && (kept || stream.share.may_grow(now))) || (stream.given == 0 && !known);
+    let within = room.budget.times(if kept { room.over } else { 1.0 / ROOM });
+    let given = (*spent + step <= within && (kept || stream.share.may_grow(now))) || (stream.given == 0 && !room.known);
     if given {
         *spent = *spent + step;
         stream.given += 1;
@@ -230,7 +251,7 @@ fn try_step<K>(
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{Allocated, Priority, Rate, Share, Stream, allocate};
+    use super::{Allocated, Budget, Priority, Rate, Share, Stream, allocate};
     use std::time::{Duration, Instant};
 
     const MS: Duration = Duration::from_millis(1);
@@ -272,7 +293,12 @@ mod tests {
                     }
                     streams.push(stream);
                 }
-                self.last = allocate(self.now, kbit(budget), true, &mut self.tight, &mut streams);
+                let budget = Budget {
+                    rate: kbit(budget),
+                    known: true,
+                    flows: false,
+                };
+                self.last = allocate(self.now, budget, &mut self.tight, &mut streams);
                 for stream in streams {
                     self.streams[stream.key].2 = stream.share;
                 }
@@ -343,5 +369,28 @@ mod tests {
         assert_eq!(meeting.last.demand.all, kbit(1_000).times(1.08));
         meeting.after(5_000, 5_000);
         assert_eq!(meeting.last.demand.next, Rate::ZERO, "nothing");
+    }
+
+    #[test]
+    fn rely_25_the_least_that_flows_is_kept_over_the_budget_while_no_queue_is_heard() {
+        for (flows, kept) in [(true, true), (false, false)] {
+            let (mut share, mut tight, mut now) = (Share::default(), None, Instant::now());
+            for (rate, flows) in [(200, true), (75, flows)] {
+                let budget = Budget {
+                    rate: kbit(rate),
+                    known: true,
+                    flows,
+                };
+                for _ in 0..10 {
+                    let mut stream = Stream::new((), Priority::Rest, share);
+                    stream.option(0, kbit(100));
+                    let mut streams = [stream];
+                    allocate(now, budget, &mut tight, &mut streams);
+                    share = streams[0].share;
+                    now += 100 * MS;
+                }
+            }
+            assert_eq!(share.layer.is_some(), kept, "{flows}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use relay_token::Source;
 
 use super::Engine;
 use crate::arena::Key;
-use crate::congestion::allocation::{Priority, Stream, allocate};
+use crate::congestion::allocation::{Budget, Priority, Stream, allocate};
 use crate::congestion::{Demand, Rate};
 use crate::forward::consumer::Consumer;
 use crate::forward::producer::Producer;
@@ -17,6 +17,9 @@ use crate::signal::message::RelayMessage;
 
 /// How often a line is shared out anew, if nothing happens.
 const INTERVAL: Duration = Duration::from_millis(100);
+
+/// A queue of so many microseconds is heard.
+const HEARD_US: u64 = 120_000;
 
 impl Engine {
     /// RELY-24: what there is room for, to this peer.
@@ -54,8 +57,12 @@ impl Engine {
         }
         streams.sort_by_key(|stream| stream.priority);
         let estimate = line.controller.estimate();
-        let known = line.controller.is_settled();
-        let done = allocate(now, estimate.minus(sound), known, &mut line.tight, &mut streams);
+        let budget = Budget {
+            rate: estimate.minus(sound),
+            known: line.controller.is_settled(),
+            flows: line.controller.queue() < HEARD_US,
+        };
+        let done = allocate(now, budget, &mut line.tight, &mut streams);
         // Where nothing can be sent to try it out, nothing is asked for.
         let demand = if streams
             .iter()

@@ -8,6 +8,8 @@ use super::{Controller, MILLI, MOST, SECOND};
 
 /// Probes follow each other after this long when they find nothing, and ever more slowly.
 pub(super) const PROBE_PAUSES_US: (u64, u64) = (1_500 * MILLI, 8 * SECOND);
+/// Whatever is thought of a line, a probe of this rate does no harm: it is a burst of three packets.
+const GENTLE: Rate = Rate::kilobits(400);
 /// After a silence a line is what it was before when a probe finds this share of it, or of what is wanted where that is less.
 const RECOVERED: f64 = 0.6;
 /// A queue of this length ends a probe.
@@ -88,7 +90,7 @@ impl Controller {
         let factor = if self.limit_seen { 1.5 } else { 2.5 };
         let mut rate = estimate
             .times(factor)
-            .max(self.demand.next.times(1.1).min(estimate.times(2.0)));
+            .max(self.demand.next.times(1.1).min(estimate.times(2.0).max(GENTLE)));
         if let Some(before) = self.before_silence.take() {
             rate = rate.max(before.times(0.9));
             self.after_silence = Some(before);
