@@ -102,6 +102,11 @@ impl Pending {
             .any(|pending| matches!(pending.what, Proposed::Remove(removed) if removed == leaf))
     }
 
+    /// Whether an Add of this person's device is pending.
+    pub fn adds(&self, person: &str, device: &str) -> bool {
+        self.devices.contains_key(&device_named(person, device))
+    }
+
     pub fn adds_anybody(&self) -> bool {
         self.iter().any(|pending| matches!(pending.what, Proposed::Add(_)))
     }
@@ -356,12 +361,14 @@ fn seat(devices: &mut Index, leaf: u32, certificate: CheckedCertificate) -> Resu
 
 /// Person and device as one. What an id is made of (IDEN-5) has no room for what stands between.
 fn device_of(certificate: &CheckedCertificate) -> Vec<u8> {
-    [
+    device_named(
         certificate.person().unwrap_or_default(),
         certificate.device().unwrap_or_default(),
-    ]
-    .join("/")
-    .into_bytes()
+    )
+}
+
+fn device_named(person: &str, device: &str) -> Vec<u8> {
+    [person, device].join("/").into_bytes()
 }
 
 /// The roster is the tree, leaf by leaf (PF-06). Cheap: no signature is verified again.

@@ -19,6 +19,10 @@ use crate::time::UnixMillis;
 /// transcript weeks later.
 pub const MAX_KEY_PACKAGE_LIFETIME_SECS: u64 = 84 * 24 * 3600 + 3600;
 
+/// The largest request to be let in that is looked at, in bytes: three certificates (8 kB each at most) and the keys of any
+/// profile. A larger one would crowd out everybody else's.
+pub const MAX_KEY_PACKAGE: usize = 32 * 1024;
+
 /// A key package whose signatures, lifetime, suite and certificate were checked.
 #[derive(Clone, Debug)]
 pub struct CheckedKeyPackage {
@@ -30,6 +34,9 @@ pub struct CheckedKeyPackage {
 impl CheckedKeyPackage {
     /// PF-03, ADMT-5: from an `MLSMessage`, as `join` carries it.
     pub fn from_message(bytes: &[u8], profile: Profile, root: &TrustRoot, now: UnixMillis) -> Result<Self, Refusal> {
+        if bytes.len() > MAX_KEY_PACKAGE {
+            return Err(Refusal::KeyPackageTooLarge);
+        }
         let message =
             MlsMessageIn::tls_deserialize_exact_bytes(bytes).map_err(|_| Refusal::NotThatMessage("key package"))?;
         let MlsMessageBodyIn::KeyPackage(key_package) = message.extract() else {

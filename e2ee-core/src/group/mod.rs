@@ -7,8 +7,10 @@
 //!         check: proposals, commits, trees  ->  policy: what a room is
 //!          rules: the same without keys, for the model too
 //! delivery: what the service decides, without sockets and stores  ->  pace: how soon an epoch may follow
+//! batch: how much of it goes into one message
 //! ```
 
+pub mod batch;
 pub mod check;
 pub mod delivery;
 pub mod engine;
@@ -23,7 +25,7 @@ pub mod rules;
 mod signature;
 
 pub use engine::Engine;
-pub use key_package::{CheckedKeyPackage, MAX_KEY_PACKAGE_LIFETIME_SECS};
+pub use key_package::{CheckedKeyPackage, MAX_KEY_PACKAGE, MAX_KEY_PACKAGE_LIFETIME_SECS};
 pub use policy::{Profile, ProfileError, RoomPolicy, Scheme};
 pub use public::PublicRoom;
 pub use randomness::Randomness;

@@ -1,5 +1,6 @@
 //! Every reason for which a message about the group is not taken.
 
+use super::key_package::MAX_KEY_PACKAGE;
 use super::policy::ProfileError;
 use crate::identity::CertificateError;
 use crate::log::LogError;
@@ -37,6 +38,8 @@ pub enum Refusal {
     ProposalSender,
     #[error("the proposal is about leaf {0}, which nobody holds")]
     NoSuchLeaf(u32),
+    #[error("the key package is larger than {MAX_KEY_PACKAGE} bytes")]
+    KeyPackageTooLarge,
     #[error("the key package is not valid yet")]
     KeyPackageNotYetValid,
     #[error("the key package has expired")]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use e2ee_core::group::check::Proposed;
+use e2ee_core::group::batch::Batch;
 use e2ee_core::group::delivery::Delivery;
 use e2ee_core::group::{CheckedKeyPackage, PublicRoom};
 use e2ee_core::log::entry::LogEntry;
@@ -169,23 +169,17 @@ impl Service {
         for (at, waiting) in self.waiting.iter().enumerate() {
             newest.insert(waiting.id, at);
         }
-        let asked: Vec<(Option<&str>, Option<&str>)> = room
-            .pending()
-            .iter()
-            .filter_map(|proposal| match proposal.what() {
-                Proposed::Add(add) => Some((add.certificate().person(), add.certificate().device())),
-                _ => None,
-            })
-            .collect();
         let held = |id: Id| {
             let session = &self.sessions[&id];
-            asked.contains(&(Some(session.person.as_str()), Some(session.device.as_str())))
+            room.pending().adds(&session.person, &session.device)
                 || self.waiting.iter().any(|w| w.id == id && w.proposed)
         };
+        let mut batch = Batch::new(self.longest, room.pending(), self.log.size());
         newest
             .into_iter()
             .filter(|(id, _)| !held(*id))
             .map(|(_, at)| at)
+            .filter(|at| batch.takes(&self.waiting[*at].key_package, &self.waiting[*at].der))
             .collect()
     }
 

@@ -14,7 +14,7 @@ use e2ee_core::identity::PublicKey;
 use e2ee_core::log::entry::LogEntry;
 use e2ee_core::time::UnixMillis;
 use e2ee_core::wire::delivery::{
-    ClientMessage, CommitRefusal, EndReason, ErrorCode, GroupEpoch, PROTOCOL, Ready, ServerMessage,
+    ClientMessage, CommitRefusal, EndReason, ErrorCode, GroupEpoch, MAX_MESSAGE, PROTOCOL, Ready, ServerMessage,
     certificate_request_tbs,
 };
 use e2ee_core::wire::{Bytes, Receipt};
@@ -68,6 +68,8 @@ pub struct Service {
     waiting: Vec<Waiting>,
     /// Its waiting times; a generation begins with them.
     pub timing: Timing,
+    /// The longest message it may send, in bytes of text.
+    pub longest: usize,
     /// What it decides: the product's own code.
     delivery: Delivery,
     delivered: Vec<Bytes>,
@@ -151,6 +153,7 @@ impl Service {
             asked_at: now,
             waiting: Vec::new(),
             timing: Timing::default(),
+            longest: MAX_MESSAGE,
             delivery: Delivery::new(Timing::default(), now),
             delivered: Vec::new(),
             delivered_receipts: Vec::new(),

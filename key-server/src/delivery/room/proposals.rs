@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use e2ee_core::group::check::Proposed;
+use e2ee_core::group::batch::Batch;
 use e2ee_core::group::{CheckedKeyPackage, Refusal};
-use e2ee_core::wire::delivery::{EndReason, ErrorCode, GroupEpoch, ServerMessage};
+use e2ee_core::wire::delivery::{EndReason, ErrorCode, GroupEpoch, MAX_MESSAGE, ServerMessage};
 
 use super::{Arrival, Room, Standing, ended};
 use crate::clock::{now, steady};
@@ -120,19 +120,16 @@ impl Room {
                 for_whom: None,
             })
             .collect();
+        // The newest certificates are nearly the newest entries.
+        let entries = waiting.iter().map(|(_, _, arrival)| arrival.certificate_index).max();
+        let mut batch = Batch::new(MAX_MESSAGE, pending, entries.unwrap_or_default());
         for (id, session, arrival) in waiting {
             // One Add per device and epoch: a newer request waits for the next epoch.
-            let asked = pending.iter().any(|p| match p.what() {
-                Proposed::Add(add) => {
-                    let certificate = add.certificate();
-                    certificate.person() == Some(session.participant.as_str())
-                        && certificate.device() == Some(session.device.as_str())
-                }
-                _ => false,
-            });
-            if !asked {
+            let asked = pending.adds(&session.participant, &session.device);
+            let package = &arrival.package;
+            if !asked && batch.takes(package.key_package(), package.certificate().der()) {
                 due.push(Due {
-                    wish: Wish::Add(Box::new(arrival.package.key_package().clone())),
+                    wish: Wish::Add(Box::new(package.key_package().clone())),
                     certificate_index: Some(arrival.certificate_index),
                     for_whom: Some(id),
                 });
