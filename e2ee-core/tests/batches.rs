@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use e2ee_core::group::batch::Batch;
 use e2ee_core::group::check::Pending;
+use e2ee_core::group::engine::{Input, Output};
 use e2ee_core::group::{CheckedKeyPackage, MAX_KEY_PACKAGE, Profile, Refusal};
+use e2ee_core::wire::delivery::MAX_FROM_SERVICE;
 use simulator::ca::Ca;
 use simulator::raw::Outsider;
 use simulator::start_of_time;
@@ -83,4 +85,22 @@ fn admt_5_a_key_package_that_would_crowd_out_the_others_is_refused_unread() {
     };
     assert_eq!(verdict(MAX_KEY_PACKAGE + 1), Err(Refusal::KeyPackageTooLarge));
     assert_eq!(verdict(MAX_KEY_PACKAGE), Err(Refusal::NotThatMessage("key package")));
+}
+
+#[test]
+fn a_message_of_the_services_is_read_up_to_its_bound_and_no_further() {
+    let mut world = World::meeting(Profile::Standard, 2);
+    let now = world.now;
+    let mut told = |bytes: usize| {
+        // Space means nothing in JSON.
+        let mut text = r#"{"type":"pong"}"#.to_owned();
+        text.push_str(&" ".repeat(bytes - text.len()));
+        let engine = &mut world.clients.get_mut(&0).unwrap().engine;
+        let outputs = engine.handle(Input::Text(text), now);
+        outputs
+            .iter()
+            .any(|output| matches!(output, Output::Warning(words) if words.contains("too large")))
+    };
+    assert!(!told(MAX_FROM_SERVICE));
+    assert!(told(MAX_FROM_SERVICE + 1));
 }

@@ -15,8 +15,12 @@ use super::{bytes::Bytes, receipt::Receipt};
 /// The version in [`ClientMessage::Hello`]. Raised when a message changes its meaning.
 pub const PROTOCOL: u16 = 1;
 
-/// The largest JSON text either side accepts, in bytes. A Welcome with the ratchet tree of 1,000 members fits.
+/// The largest JSON text that a service accepts, and of proposals that it sends, in bytes.
 pub const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+
+/// The largest JSON text that a client accepts, in bytes. A Welcome with ratchet tree and receipts of 1,000 members fits, in the
+/// experimental profile too, whose keys are long.
+pub const MAX_FROM_SERVICE: usize = 8 * 1024 * 1024;
 
 /// The largest chat or heartbeat message (an MLS `PrivateMessage`), in bytes.
 pub const MAX_APPLICATION: usize = 16 * 1024;

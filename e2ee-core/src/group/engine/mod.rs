@@ -29,7 +29,7 @@ mod timing;
 use std::time::Duration;
 
 use crate::time::UnixMillis;
-use crate::wire::delivery::{ClientMessage, MAX_MESSAGE, PING_SECONDS, ServerMessage};
+use crate::wire::delivery::{ClientMessage, MAX_FROM_SERVICE, PING_SECONDS, ServerMessage};
 
 use super::policy::Profile;
 use super::randomness::Entropy;
@@ -159,7 +159,7 @@ impl State {
     }
 
     fn on_text(self, text: &str, cx: &mut Context) -> Self {
-        if text.len() > MAX_MESSAGE {
+        if text.len() > MAX_FROM_SERVICE {
             cx.warn("The server sent a message that is too large; it was ignored.");
             return self;
         }

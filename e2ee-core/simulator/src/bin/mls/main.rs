@@ -71,7 +71,7 @@ fn main() {
     }
 }
 
-/// A thousand requests to be let in do not fit into one message of the service's (`MAX_MESSAGE`) where keys are that long.
+/// A thousand requests to be let in do not fit into one batch of proposals (`MAX_MESSAGE`) where keys are that long.
 fn most(profile: Profile) -> usize {
     if profile.is_experimental() { 100 } else { usize::MAX }
 }
