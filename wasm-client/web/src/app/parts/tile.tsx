@@ -54,7 +54,7 @@ export function Tile({ person, picture, received, sound, muted, kind, onLook, on
         </span>
       )}
       {problem !== null && (
-        <p class="tile-problem" role="status">
+        <p class="tile-problem" role="status" title={`${person.name}: ${problem}`}>
           <Alert />
           <span>
             {person.name}: {problem}
