@@ -7,32 +7,12 @@ mod common;
 
 use std::time::Duration;
 
-use common::offers::{DD, MID, OPUS, VP8};
-use common::{Line, Rtp, World, key_descriptor};
+use common::offers::OPUS;
+use common::{Line, Rtp, World, key_frame, member_rights};
 use relay_token::{Rights, Source};
 use sfu_relay::engine::Command;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-fn all() -> Rights {
-    Rights {
-        publish: vec![Source::Microphone, Source::Camera],
-        subscribe: true,
-    }
-}
-
-fn key_frame(ssrc: u32, sequence: u16) -> Rtp {
-    Rtp {
-        ssrc,
-        sequence,
-        timestamp: u32::from(sequence) * 3_000,
-        payload_type: VP8,
-        marker: true,
-        extensions: vec![(MID, b"v".to_vec()), (DD, key_descriptor(sequence))],
-        payload: vec![1; 100],
-        padding: 0,
-    }
-}
 
 /// A token of whoever is not in the meeting yet.
 fn none() -> Rights {
@@ -105,7 +85,7 @@ fn rely_74_whoever_is_not_in_the_meeting_yet_may_connect_and_neither_gives_nor_g
     assert_eq!(world.stats().key_frame_requests, asked);
 
     // Put into the meeting: the same connection, at once.
-    renew(&mut world, guest, "guest", all(), 60 * SECOND);
+    renew(&mut world, guest, "guest", member_rights(), 60 * SECOND);
     assert_eq!(world.known_producers(alice).len(), 1);
     world.rtp(alice, &key_frame(500, 20));
     assert!(!world.clients[guest].media.is_empty());
@@ -128,8 +108,8 @@ fn rely_74_a_call_that_goes_on_under_a_token_without_rights_ends_when_the_one_be
     let alice = world.enter("alice", &[Line::camera("v", 500)]);
     let camera = world.producer(alice, Source::Camera);
     let bob = world.enter("bob", &[Line::receive("0", false, &camera)]);
-    renew(&mut world, alice, "alice", all(), 60 * SECOND);
-    renew(&mut world, bob, "bob", all(), 30 * SECOND);
+    renew(&mut world, alice, "alice", member_rights(), 60 * SECOND);
+    renew(&mut world, bob, "bob", member_rights(), 30 * SECOND);
     // Their key server has yet to recognise them. Saying so again, or coming anew, gains nothing.
     for (client, name) in [(alice, "alice"), (bob, "bob")] {
         renew(&mut world, client, name, none(), 300 * SECOND);
@@ -159,10 +139,10 @@ fn rely_74_a_token_with_rights_that_comes_in_time_leaves_everything_as_it_was() 
     let alice = world.enter("alice", &[Line::camera("v", 500)]);
     let camera = world.producer(alice, Source::Camera);
     let bob = world.enter("bob", &[Line::receive("0", false, &camera)]);
-    renew(&mut world, bob, "bob", all(), 30 * SECOND);
+    renew(&mut world, bob, "bob", member_rights(), 30 * SECOND);
     renew(&mut world, bob, "bob", none(), 30 * SECOND);
     world.live(20 * SECOND);
-    renew(&mut world, bob, "bob", all(), 30 * SECOND);
+    renew(&mut world, bob, "bob", member_rights(), 30 * SECOND);
     world.live(20 * SECOND);
     world.rtp(alice, &key_frame(500, 1));
     assert_eq!(world.clients[bob].media.len(), 1);

@@ -5,33 +5,12 @@ mod common;
 
 use std::time::Duration;
 
-use common::offers::{DD, MID, VP8};
-use common::{Line, Rtp, World, key_descriptor};
+use common::{Line, World, key_frame, member_rights};
 use relay_token::{Rights, Source};
 use sfu_relay::engine::Command;
 use sfu_relay::signal::message::{ErrorCode, RelayMessage};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-fn all() -> Rights {
-    Rights {
-        publish: vec![Source::Microphone, Source::Camera],
-        subscribe: true,
-    }
-}
-
-fn key_frame(ssrc: u32, sequence: u16) -> Rtp {
-    Rtp {
-        ssrc,
-        sequence,
-        timestamp: u32::from(sequence) * 3_000,
-        payload_type: VP8,
-        marker: true,
-        extensions: vec![(MID, b"v".to_vec()), (DD, key_descriptor(sequence))],
-        payload: vec![1; 100],
-        padding: 0,
-    }
-}
 
 #[test]
 fn a_newcomer_is_told_of_everything_and_the_others_of_each_change() {
@@ -85,7 +64,7 @@ fn rooms_do_not_see_each_other() {
     let claims = relay_token::Claims {
         room: "another".into(),
         participant: "bob".into(),
-        rights: all(),
+        rights: member_rights(),
         nbf: 1,
         exp: 2,
         jti: "j".into(),
@@ -195,7 +174,7 @@ fn whoever_comes_back_in_time_keeps_its_media() {
     world.live(5 * SECOND);
     let session = world.next_session();
     world.clients[alice].session = session;
-    world.hello(alice, "alice", all(), 1_005);
+    world.hello(alice, "alice", member_rights(), 1_005);
     // ICE restart over the same connection: new credentials, same keys.
     world.clients[alice].ufrag.push_str("again");
     world.offer(alice, &[Line::camera("v", 500)]);
@@ -290,11 +269,11 @@ fn rely_4_a_participant_put_out_stays_out_until_it_has_a_token_of_then_or_later(
     });
     assert_eq!(world.clients[alice].closed, Some(ErrorCode::Disconnected));
     assert_eq!(world.stats().peers, 0);
-    let old_token = world.join_with("alice", all(), 1_009);
+    let old_token = world.join_with("alice", member_rights(), 1_009);
     assert_eq!(world.clients[old_token].closed, Some(ErrorCode::Disconnected));
-    let new_token = world.join_with("alice", all(), 1_010);
+    let new_token = world.join_with("alice", member_rights(), 1_010);
     assert_eq!(world.clients[new_token].closed, None);
-    let other = world.join_with("bob", all(), 1_000);
+    let other = world.join_with("bob", member_rights(), 1_000);
     assert_eq!(world.clients[other].closed, None);
 }
 

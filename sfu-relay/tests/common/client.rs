@@ -44,15 +44,23 @@ impl Rtp {
     /// A key frame of camera 500, in one packet.
     pub fn key_frame(sequence: u16, len: usize) -> Self {
         Rtp {
-            ssrc: 500,
-            sequence,
-            timestamp: u32::from(sequence) * 3_000,
-            payload_type: VP8,
-            marker: true,
-            extensions: vec![(MID, b"v".to_vec()), (DD, key_descriptor(sequence))],
             payload: vec![1; len],
-            padding: 0,
+            ..key_frame(500, sequence)
         }
+    }
+}
+
+/// A key frame of a camera on line `v`, in one packet.
+pub fn key_frame(ssrc: u32, sequence: u16) -> Rtp {
+    Rtp {
+        ssrc,
+        sequence,
+        timestamp: u32::from(sequence) * 3_000,
+        payload_type: VP8,
+        marker: true,
+        extensions: vec![(MID, b"v".to_vec()), (DD, key_descriptor(sequence))],
+        payload: vec![1; 100],
+        padding: 0,
     }
 }
 

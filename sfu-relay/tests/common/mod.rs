@@ -17,11 +17,19 @@ use sfu_relay::net::dtls::Identity;
 use sfu_relay::signal::message::{ErrorCode, ProducerInfo, Publish, RelayMessage, Subscribe, Wish};
 use sfu_relay::{Counters, Limits, RelayStats};
 
-pub use client::{Client, Rtp};
+pub use client::{Client, Rtp, key_frame};
 pub use offers::{Line, descriptor, key_descriptor};
 
 /// What the network does with a datagram to or from client `index`: `false` loses it.
 pub type Network = Box<dyn FnMut(usize, bool, &[u8]) -> bool>;
+
+/// Of a member: sound and camera, and to see and hear the others.
+pub fn member_rights() -> Rights {
+    Rights {
+        publish: vec![Source::Microphone, Source::Camera],
+        subscribe: true,
+    }
+}
 
 pub struct World {
     pub engine: Engine,
